@@ -1,0 +1,83 @@
+# truust: build, install and test.
+#
+# Two halves, so that the file works on a machine that has nothing but git and make:
+#
+#   * front goals (setup demo check bench lint ...) need neither pg_config nor compilers: they are scripts under
+#     tools/ that install what is missing and then call make again for the rest;
+#   * build goals (all install installcheck ...) are PGXS, which is read only when one of them is asked for.
+#
+# `make help` lists the goals.
+
+PG_CONFIG ?= pg_config
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" truust.control)
+
+FRONT_GOALS = setup demo check bench lint format docs coverage valgrind check-versions chroot-check help \
+	receiver install-receiver simulator sql
+MAKECMDGOALS ?= all
+.DEFAULT_GOAL := all
+
+# ---------------------------------------------------------------- build goals
+
+ifneq ($(filter-out $(FRONT_GOALS),$(MAKECMDGOALS)),)
+
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(PGXS)),)
+$(error $(PG_CONFIG) or the server headers are missing: `make setup` installs them, or set PG_CONFIG)
+endif
+
+# Where libcurl is; curl-config comes with the development package, pkg-config may be missing.
+CURL_CONFIG ?= curl-config
+CURL_CFLAGS := $(shell $(CURL_CONFIG) --cflags 2>/dev/null || pkg-config --cflags libcurl 2>/dev/null)
+CURL_LIBS := $(shell $(CURL_CONFIG) --libs 2>/dev/null || pkg-config --libs libcurl 2>/dev/null || echo -lcurl)
+
+MODULE_big = truust
+EXTENSION = truust
+# Layers and their order are in tools/layers; `make lint` holds the files to it.
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+DATA = $(wildcard truust--*--*.sql)
+DATA_built = truust--$(EXTVERSION).sql
+EXTRA_CLEAN = $(wildcard src/*.d src/*.gcno src/*.gcda) results regression.diffs regression.out output_iso tmp_check
+
+PG_CPPFLAGS = -MMD -MP -Isrc $(CURL_CFLAGS) -DTRUUST_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS = -Wall -Wextra -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers $(TRUUST_CFLAGS)
+SHLIB_LINK = $(CURL_LIBS) $(TRUUST_LDFLAGS)
+
+REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test
+ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test
+TAP_TESTS = 1
+PROVE_TESTS = $(wildcard test/t/*.pl)
+
+# Inlining these functions into queries would gain nothing and needs the server's own clang.
+override with_llvm := no
+
+include $(PGXS)
+
+-include $(OBJS:.o=.d)
+
+endif
+
+# ---------------------------------------------------------------- the SQL script
+
+SQL_PARTS = $(sort $(wildcard sql/[0-9]*.sql))
+
+sql: truust--$(EXTVERSION).sql
+
+truust--$(EXTVERSION).sql: $(SQL_PARTS) truust.control
+	@{ printf '%s\n' '\echo Use "CREATE EXTENSION truust" to load this file. \quit'; \
+	   for part in $(SQL_PARTS); do echo; echo "-- $$part"; echo; cat $$part; done; } > $@.tmp
+	@mv $@.tmp $@
+
+# ---------------------------------------------------------------- programs of their own
+
+receiver:
+	$(MAKE) -C src/receiver
+
+install-receiver:
+	$(MAKE) -C src/receiver install
+
+simulator:
+	$(MAKE) -C test/simulator
+
+.PHONY: $(FRONT_GOALS)
