@@ -1,0 +1,197 @@
+-- State of the extension.  Users read these through the privileges of
+-- truust_grant(); only the extension's own C code writes them, but for the
+-- intake, which takes rows from whoever may insert webhooks.
+
+CREATE TABLE truust.homes (
+    home uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+    system_identifier bigint NOT NULL,
+    database_oid oid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    adopted_at timestamptz
+);
+COMMENT ON TABLE truust.homes IS 'Where this data has lived. A row of another place that nobody has adopted means that the data was restored or copied: everything waits until truust_resume().';
+COMMENT ON COLUMN truust.homes.home IS 'drawn anew by each CREATE EXTENSION';
+COMMENT ON COLUMN truust.homes.adopted_at IS 'when truust_resume() accepted that the data moved away from there';
+
+CREATE TABLE truust.pauses (
+    what text PRIMARY KEY CHECK (what IN ('webhooks', 'requests')),
+    reason text,
+    role name NOT NULL,
+    since timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE truust.pauses IS 'What truust_pause() has stopped, by whom and why.';
+
+CREATE TABLE truust.orders (
+    id bigint NOT NULL,
+    server text NOT NULL,
+    status text NOT NULL,
+    previous_status text,
+    finished boolean NOT NULL DEFAULT false,
+    name text,
+    value numeric,
+    currency text,
+    tag text,
+    metadata jsonb,
+    buyer_link text,
+    seller_link text,
+    role name,
+    noted_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    status_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    looked_at timestamptz,
+    digests bigint[] NOT NULL DEFAULT '{}',
+    PRIMARY KEY (id, server)
+) WITH (fillfactor = 80);
+CREATE INDEX orders_unfinished ON truust.orders (id) WHERE NOT finished;
+COMMENT ON TABLE truust.orders IS 'Last known state of each order, from write calls, webhooks and looks at the API.';
+COMMENT ON COLUMN truust.orders.id IS 'the order''s id at Truust';
+COMMENT ON COLUMN truust.orders.server IS 'foreign server (account and environment) that the order lives at';
+COMMENT ON COLUMN truust.orders.status IS 'status as Truust spells it';
+COMMENT ON COLUMN truust.orders.previous_status IS 'status before the last change';
+COMMENT ON COLUMN truust.orders.finished IS 'whether no further change is expected';
+COMMENT ON COLUMN truust.orders.value IS 'amount in units of the currency (not in cents)';
+COMMENT ON COLUMN truust.orders.role IS 'role whose call first noted the order; its key is used to look at it again';
+COMMENT ON COLUMN truust.orders.noted_at IS 'when this table first knew the order';
+COMMENT ON COLUMN truust.orders.status_at IS 'when the status last changed here';
+COMMENT ON COLUMN truust.orders.updated_at IS 'when anything was last written here';
+COMMENT ON COLUMN truust.orders.looked_at IS 'when the API was last asked about the order';
+COMMENT ON COLUMN truust.orders.digests IS 'the last events applied, as 64-bit digests: how a duplicate is known';
+
+CREATE TABLE truust.payins (
+    id bigint NOT NULL,
+    server text NOT NULL,
+    order_id bigint,
+    status text,
+    type text,
+    reference text,
+    noted_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (id, server)
+) WITH (fillfactor = 80);
+CREATE INDEX payins_order_id ON truust.payins (order_id);
+COMMENT ON TABLE truust.payins IS 'Last known state of each payin (a buyer''s payment into an order).';
+
+CREATE TABLE truust.payouts (
+    id bigint NOT NULL,
+    server text NOT NULL,
+    order_id bigint,
+    status text,
+    type text,
+    reference text,
+    noted_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (id, server)
+) WITH (fillfactor = 80);
+CREATE INDEX payouts_order_id ON truust.payouts (order_id);
+COMMENT ON TABLE truust.payouts IS 'Last known state of each payout (the money going to a seller).';
+
+CREATE TABLE truust.events (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event text NOT NULL,
+    order_id bigint,
+    server text,
+    status text,
+    previous_status text,
+    outcome text NOT NULL CHECK (outcome IN ('applied', 'stale', 'unconfirmed')),
+    source text NOT NULL CHECK (source IN ('webhook', 'call', 'request', 'sync', 'replay')),
+    webhook_id bigint,
+    payin_id bigint,
+    payout_id bigint,
+    received_at timestamptz,
+    applied_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+CREATE INDEX events_order_id ON truust.events (order_id);
+COMMENT ON TABLE truust.events IS 'History: each event of an order once, in the order of application. Kept for truust.retention.';
+COMMENT ON COLUMN truust.events.outcome IS 'applied; stale (came late, changed nothing); unconfirmed (the API did not confirm what the body claimed)';
+COMMENT ON COLUMN truust.events.source IS 'what told of it: a webhook, a call in a session, a deferred request, a look at the API (sync), or truust_replay()';
+
+CREATE TABLE truust.webhooks (
+    id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    received_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    event text,
+    headers jsonb,
+    body bytea NOT NULL,
+    server text,
+    source text NOT NULL DEFAULT 'webhook' CHECK (source IN ('webhook', 'sync', 'replay')),
+    order_id bigint,
+    state text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'retry', 'dead')),
+    attempts integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz,
+    error text
+);
+CREATE INDEX webhooks_waiting ON truust.webhooks (order_id, id) WHERE state <> 'new';
+COMMENT ON TABLE truust.webhooks IS 'Intake: webhooks that came and are not applied yet, and the dead letters among them.';
+COMMENT ON COLUMN truust.webhooks.event IS 'event as the sender called it; NULL: read from the body';
+COMMENT ON COLUMN truust.webhooks.body IS 'body as it came, byte for byte';
+COMMENT ON COLUMN truust.webhooks.server IS 'foreign server it belongs to; NULL: truust.server';
+COMMENT ON COLUMN truust.webhooks.order_id IS 'order that the body names, read on arrival; NULL where none could be read';
+COMMENT ON COLUMN truust.webhooks.state IS 'new; retry (failed, waits for next_attempt_at, or behind another event of its order); dead (a person must look)';
+COMMENT ON COLUMN truust.webhooks.error IS 'why the last attempt failed';
+
+CREATE TABLE truust.handlers (
+    event text NOT NULL,
+    handler regprocedure NOT NULL,
+    role name NOT NULL,
+    search_path text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (event, handler)
+);
+COMMENT ON TABLE truust.handlers IS 'Functions that truust_on() registered.';
+COMMENT ON COLUMN truust.handlers.event IS 'event that it is called for; * for all';
+COMMENT ON COLUMN truust.handlers.role IS 'role that registered it, and whose rights it runs with';
+COMMENT ON COLUMN truust.handlers.search_path IS 'search_path of the registering session, in force while it runs';
+
+CREATE TABLE truust.requests (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    operation text NOT NULL,
+    args jsonb NOT NULL DEFAULT '{}',
+    key text,
+    role name NOT NULL,
+    server text NOT NULL,
+    state text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'sending', 'done', 'failed', 'uncertain')),
+    attempts integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    finished_at timestamptz,
+    http_status integer,
+    response jsonb,
+    error text,
+    on_done regprocedure,
+    search_path text,
+    marker uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+    sequence_group text,
+    fence bigint NOT NULL DEFAULT 0,
+    sent_at timestamptz,
+    attachment_id bigint,
+    attachment_row jsonb,
+    done_state text CHECK (done_state IN ('pending', 'done', 'dead')),
+    done_attempts integer NOT NULL DEFAULT 0,
+    done_error text
+);
+COMMENT ON TABLE truust.requests IS 'Outbox: requests that truust_enqueue() and attached tables left for the worker. A role sees its own rows.';
+COMMENT ON COLUMN truust.requests.operation IS 'SQL function that is called, without truust_';
+COMMENT ON COLUMN truust.requests.args IS 'its parameters, by name';
+COMMENT ON COLUMN truust.requests.key IS 'idempotency key: unique for each role';
+COMMENT ON COLUMN truust.requests.role IS 'role that enqueued it, whose key it is sent with';
+COMMENT ON COLUMN truust.requests.server IS 'foreign server that it is sent to';
+COMMENT ON COLUMN truust.requests.state IS 'queued; sending (claimed); done; failed (refused by the API); uncertain (may have been executed, a person must look)';
+COMMENT ON COLUMN truust.requests.response IS 'resource that the API returned';
+COMMENT ON COLUMN truust.requests.marker IS 'how the request is found again at Truust, where the operation takes tag or metadata';
+COMMENT ON COLUMN truust.requests.sequence_group IS 'requests of one group are sent one after the other, in the order of their ids';
+COMMENT ON COLUMN truust.requests.fence IS 'number of the claim: a result with another number is not recorded';
+COMMENT ON COLUMN truust.requests.sent_at IS 'when the last attempt began';
+COMMENT ON COLUMN truust.requests.done_state IS 'what became of on_done and of the attached row; NULL: nothing to do';
+
+CREATE TABLE truust.attachments (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    relation regclass NOT NULL UNIQUE,
+    args jsonb NOT NULL,
+    order_id_column name NOT NULL,
+    status_column name,
+    link_column name,
+    server text NOT NULL,
+    role name NOT NULL,
+    search_path text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE truust.attachments IS 'Merchant tables that truust_attach() ties to orders.';

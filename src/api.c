@@ -1,0 +1,227 @@
+/*-------------------------------------------------------------------------
+ *
+ * api.c
+ *		Calls in the foreground: one, or many at once.
+ *
+ * A call is tried until it is answered, refused, or out of time.  What is
+ * provably not executed (no connection, 429) is repeated whatever it is; what
+ * may have been executed (lost, timed out, 5xx) only where the endpoint's row
+ * says that it changes nothing.  All attempts and pauses of one call share its
+ * request_timeout.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "api.h"
+#include "compat.h"
+#include "guc.h"
+#include "stats.h"
+
+#define FIRST_PAUSE 100			/* ms */
+#define LONGEST_PAUSE 5000		/* ms */
+#define NO_PAUSE 0
+
+/* One call under way. */
+typedef struct Call
+{
+	int			index;			/* into wires */
+	const TruustWire *wire;
+	const TruustAccount *account;
+	TruustHttpRequest req;
+	int			repeats;
+	TimestampTz started;
+	TimestampTz resume_at;		/* NO_PAUSE: in flight */
+} Call;
+
+long
+truust_backoff(int attempt, long base_ms, long cap_ms)
+{
+	double		pause = base_ms;
+
+	for (int i = 1; i < attempt && pause < cap_ms; i++)
+		pause *= 2;
+	pause = Min(pause, cap_ms);
+	/* the upper half is chance, so that many who failed together do not come back together */
+	return (long) (pause / 2 + truust_random_fraction() * pause / 2) + 1;
+}
+
+static long
+remaining_ms(const Call *call)
+{
+	TimestampTz deadline = call->started + call->account->request_timeout * INT64CONST(1000);
+
+	return (long) ((deadline - GetCurrentTimestamp()) / 1000);
+}
+
+/* Send the call, or send it again, with what is left of its time. */
+static void
+start(Call *call)
+{
+	truust_wire_to_http(&call->req, call->wire, call->account);
+	if (call->repeats > 0)
+		call->req.request_timeout = Max(remaining_ms(call), 1);
+	call->req.user = call;
+	call->resume_at = NO_PAUSE;
+	truust_http_start(&call->req);
+}
+
+static bool
+may_repeat(const Call *call, TruustAnswerKind kind)
+{
+	if (kind == TRUUST_TRY_LATER)
+		return true;
+	return kind == TRUUST_UNKNOWN && call->wire->endpoint->repeat == TRUUST_SAFE &&
+		(call->req.outcome == TRUUST_LOST || call->req.outcome == TRUUST_TIMED_OUT ||
+		 call->req.status >= 500);
+}
+
+/* Whether the call is to be tried again; then its pause has begun. */
+static bool
+pause_for_repeat(Call *call, const TruustAnswer *answer)
+{
+	long		pause;
+
+	if (call->repeats >= call->account->max_retries || !may_repeat(call, answer->kind))
+		return false;
+	pause = Max(truust_backoff(call->repeats + 1, FIRST_PAUSE, LONGEST_PAUSE), answer->retry_after);
+	if (pause >= remaining_ms(call))
+		return false;
+	call->repeats++;
+	call->resume_at = GetCurrentTimestamp() + pause * INT64CONST(1000);
+	return true;
+}
+
+static void
+throw_failure(const Call *call, const TruustAnswer *answer)
+{
+	const char *operation = psprintf("truust_%s", call->wire->endpoint->name);
+	bool		is_write = strcmp(call->wire->endpoint->method, "GET") != 0;
+
+	if (call->req.outcome != TRUUST_ANSWERED)
+		truust_throw_outcome(operation, call->req.outcome, call->req.cause, call->req.maybe_sent,
+							 is_write);
+	if (answer->status >= 400)
+		truust_throw_status(operation, answer->status, answer->message, answer->field_lines);
+	truust_throw_outcome(operation, TRUUST_MALFORMED,
+						 answer->status >= 200 && answer->status < 300 ? answer->error
+						 : psprintf("answered with HTTP status %d, which is not followed", answer->status),
+						 true, is_write);
+}
+
+/*
+ * A request has come back.  Returns true and the answer where the call is
+ * over, false where it will be tried again; raises where it failed.
+ */
+static bool
+finish(Call *call, Jsonb **result)
+{
+	TruustAnswer answer;
+	bool		again;
+
+	truust_answer_read(&answer, call->wire, &call->req);
+	again = answer.kind != TRUUST_OK && pause_for_repeat(call, &answer);
+	if (!again)
+		truust_stats_call(call->wire->endpoint - truust_endpoints, answer.kind != TRUUST_OK,
+						  call->repeats, GetCurrentTimestamp() - call->started);
+	truust_http_release(&call->req);
+	if (again)
+		return false;
+	if (answer.kind != TRUUST_OK)
+		throw_failure(call, &answer);
+	*result = answer.whole;
+	return true;
+}
+
+Jsonb *
+truust_api_call(const TruustWire *wire, const TruustAccount *account)
+{
+	Call		call = {.wire = wire,.account = account};
+	Jsonb	   *result;
+
+	call.started = GetCurrentTimestamp();
+	for (;;)
+	{
+		start(&call);
+		while (truust_http_next(-1) != &call.req)
+			;					/* the latch was set by something else */
+		if (finish(&call, &result))
+			return result;
+		truust_http_pause((long) ((call.resume_at - GetCurrentTimestamp()) / 1000) + 1);
+	}
+}
+
+/* Restart the calls whose pause is over; ms until the next one, -1 where none pauses. */
+static long
+resume_calls(Call *calls, int n_calls)
+{
+	TimestampTz now = 0;
+	long		wait = -1;
+
+	for (int i = 0; i < n_calls; i++)
+	{
+		long		left;
+
+		if (calls[i].resume_at == NO_PAUSE)
+			continue;
+		if (now == 0)
+			now = GetCurrentTimestamp();
+		left = (long) ((calls[i].resume_at - now) / 1000) + 1;
+		if (calls[i].resume_at <= now)
+			start(&calls[i]);
+		else if (wait < 0 || left < wait)
+			wait = left;
+	}
+	return wait;
+}
+
+static void
+begin_call(Call *call, int index, const TruustWire *wire, const TruustAccount *account)
+{
+	call->index = index;
+	call->wire = wire;
+	call->account = account;
+	call->repeats = 0;
+	call->started = GetCurrentTimestamp();
+	start(call);
+}
+
+void
+truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *account,
+					 void (*done) (int i, Jsonb *answer, void *arg), void *arg)
+{
+	int			n_calls = Min(n, truust_max_connections);
+	Call	   *calls = palloc0(sizeof(Call) * Max(n_calls, 1));
+	int			next = 0;
+	int			n_done = 0;
+
+	while (next < n_calls)
+	{
+		begin_call(&calls[next], next, &wires[next], account);
+		next++;
+	}
+	while (n_done < n)
+	{
+		TruustHttpRequest *req = truust_http_next(resume_calls(calls, n_calls));
+		Call	   *call;
+		Jsonb	   *result;
+
+		if (req == NULL)
+			continue;
+		call = (Call *) req->user;
+		if (!finish(call, &result))
+			continue;
+		n_done++;
+		done(call->index, result, arg);
+		if (next < n)
+		{
+			begin_call(call, next, &wires[next], account);
+			next++;
+		}
+	}
+	pfree(calls);
+}

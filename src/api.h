@@ -1,0 +1,59 @@
+/*-------------------------------------------------------------------------
+ *
+ * api.h
+ *		One call of the API: endpoint, credentials, JSON, HTTP and repetition
+ *		put together.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef TRUUST_API_H
+#define TRUUST_API_H
+
+#include "wire.h"
+
+/*
+ * What an answer means, for a caller that must not throw (the worker).
+ */
+typedef enum TruustAnswerKind
+{
+	TRUUST_OK,					/* 2xx with readable JSON or an empty body */
+	TRUUST_REFUSED,				/* 4xx: permanent, not executed */
+	TRUUST_TRY_LATER,			/* 429, no connection: provably not executed, try again */
+	TRUUST_UNKNOWN				/* lost, timed out, 5xx, unreadable: may have been executed */
+} TruustAnswerKind;
+
+typedef struct TruustAnswer
+{
+	TruustAnswerKind kind;
+	int			status;			/* HTTP status or 0 */
+	Jsonb	   *resource;		/* unwrapped; NULL: empty body */
+	Jsonb	   *whole;			/* as it came */
+	char	   *message;		/* the API's own sentence about an error, or NULL */
+	char	   *field_lines;	/* "field: sentence" lines of a refusal, or NULL */
+	char	   *error;			/* all of it for a person, in one text; NULL when OK */
+	int			retry_after;	/* ms, -1: not given */
+} TruustAnswer;
+
+/* Read a finished request into an answer (current memory context); never raises for what the peer sent. */
+extern void truust_answer_read(TruustAnswer *answer, const TruustWire *wire,
+							   const TruustHttpRequest *req);
+
+/*
+ * A whole call in the foreground: repeats what is safe to repeat within
+ * request_timeout in all, raises the errors of the interface's table.  Returns
+ * the whole answer, NULL for an empty body.
+ */
+extern Jsonb *truust_api_call(const TruustWire *wire, const TruustAccount *account);
+
+/*
+ * Many calls at once, at most truust.max_connections in flight, each with the
+ * same rules.  done(i, answer, arg) is called once for each, in the order in
+ * which they finish, in the caller's memory context.
+ */
+extern void truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *account,
+								 void (*done) (int i, Jsonb *answer, void *arg), void *arg);
+
+/* Milliseconds to pause before attempt n (from 1): exponential with jitter, from base to cap. */
+extern long truust_backoff(int attempt, long base_ms, long cap_ms);
+
+#endif							/* TRUUST_API_H */

@@ -1,0 +1,41 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *		What differs between PostgreSQL 13 and 18, and only that.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef TRUUST_COMPAT_H
+#define TRUUST_COMPAT_H
+
+#include "catalog/pg_foreign_server.h"
+#if PG_VERSION_NUM >= 150000
+#include "common/pg_prng.h"
+#endif
+#include "utils/acl.h"
+#include "utils/guc.h"
+
+/* 15: custom settings reserve their prefix, which was a warning before */
+#if PG_VERSION_NUM >= 150000
+#define truust_reserve_prefix(prefix) MarkGUCPrefixReserved(prefix)
+#else
+#define truust_reserve_prefix(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* 16: one function checks the ACL of any kind of object */
+#if PG_VERSION_NUM >= 160000
+#define truust_server_aclcheck(serverid, roleid) \
+	object_aclcheck(ForeignServerRelationId, serverid, roleid, ACL_USAGE)
+#else
+#define truust_server_aclcheck(serverid, roleid) \
+	pg_foreign_server_aclcheck(serverid, roleid, ACL_USAGE)
+#endif
+
+/* 15: a generator of random numbers of its own; from 0 to under 1 */
+#if PG_VERSION_NUM >= 150000
+#define truust_random_fraction() pg_prng_double(&pg_global_prng_state)
+#else
+#define truust_random_fraction() (random() / (MAX_RANDOM_VALUE + 1.0))
+#endif
+
+#endif							/* TRUUST_COMPAT_H */

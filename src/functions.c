@@ -1,0 +1,328 @@
+/*-------------------------------------------------------------------------
+ *
+ * functions.c
+ *		SQL entry points of the calls: one for single results, one for lists,
+ *		one for many at once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <curl/curl.h>
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+#include "utils/typcache.h"
+
+#include "api.h"
+#include "functions.h"
+#include "guc.h"
+#include "orders.h"
+#include "rowset.h"
+
+PG_FUNCTION_INFO_V1(truust_call);
+PG_FUNCTION_INFO_V1(truust_get_many);
+PG_FUNCTION_INFO_V1(truust_charge_direct_link);
+PG_FUNCTION_INFO_V1(truust_endpoint_rows);
+
+void
+truust_call_arguments(FunctionCallInfo fcinfo, Datum **values, bool **nulls)
+{
+	int			n = PG_NARGS();
+
+	*values = palloc(sizeof(Datum) * Max(n, 1));
+	*nulls = palloc(sizeof(bool) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		(*values)[i] = PG_GETARG_DATUM(i);
+		(*nulls)[i] = PG_ARGISNULL(i);
+	}
+}
+
+/* Note what a write returned, so that the tables know it before the first webhook. */
+static void
+note_result(const TruustSignature *signature, const TruustAccount *account, Jsonb *resource)
+{
+	switch (signature->resource)
+	{
+		case TRUUST_AN_ORDER:
+			truust_orders_note(account->server_name, account->userid, resource, TRUUST_FROM_CALL);
+			break;
+		case TRUUST_A_PAYIN:
+			truust_payins_note(account->server_name, resource, 0);
+			break;
+		case TRUUST_A_PAYOUT:
+			truust_payouts_note(account->server_name, resource, 0);
+			break;
+		case TRUUST_A_RESOURCE:
+			break;
+	}
+}
+
+static void
+throw_empty_answer(const TruustSignature *signature)
+{
+	truust_throw_outcome(psprintf("truust_%s", signature->endpoint->name), TRUUST_MALFORMED,
+						 "the answer is empty", true, signature->is_write);
+}
+
+/*
+ * The result type's row description, looked up once for each call site.
+ */
+static TupleDesc
+result_desc(FunctionCallInfo fcinfo, Oid type)
+{
+	if (fcinfo->flinfo->fn_extra == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+
+		fcinfo->flinfo->fn_extra = lookup_rowtype_tupdesc_copy(type, -1);
+		MemoryContextSwitchTo(old);
+	}
+	return (TupleDesc) fcinfo->flinfo->fn_extra;
+}
+
+static Datum
+single_result(FunctionCallInfo fcinfo, const TruustSignature *signature, Jsonb *answer)
+{
+	Jsonb	   *resource = truust_json_resource(answer);
+
+	if (signature->result_type == VOIDOID)
+		PG_RETURN_VOID();
+	if (resource == NULL)
+		throw_empty_answer(signature);
+	if (signature->result_type == JSONBOID)
+		PG_RETURN_JSONB_P(resource);
+	return HeapTupleGetDatum(truust_json_to_tuple(resource,
+												  result_desc(fcinfo, signature->result_type),
+												  signature->endpoint->name));
+}
+
+/*
+ * Shared by every function that returns one resource.
+ */
+Datum
+truust_call(PG_FUNCTION_ARGS)
+{
+	const TruustSignature *signature = truust_endpoint_signature_of(fcinfo->flinfo->fn_oid);
+	const TruustAccount *account = truust_account_get(NULL, GetUserId());
+	TruustWire	wire;
+	Datum	   *values;
+	bool	   *nulls;
+	Jsonb	   *answer;
+
+	truust_call_arguments(fcinfo, &values, &nulls);
+	truust_wire_build(&wire, signature, account, values, nulls);
+	answer = truust_api_call(&wire, account);
+	if (signature->is_write && answer)
+		note_result(signature, account, truust_json_resource(answer));
+	return single_result(fcinfo, signature, answer);
+}
+
+/* What the many-at-once functions collect until the rows before are there. */
+typedef struct ManyState
+{
+	const TruustSignature *signature;
+	TupleDesc	desc;
+	Tuplestorestate *store;
+	HeapTuple  *tuples;
+	int			n;
+	int			next;			/* first row that is not in the store yet */
+} ManyState;
+
+static void
+many_done(int i, Jsonb *answer, void *arg)
+{
+	ManyState  *state = (ManyState *) arg;
+	Jsonb	   *resource = truust_json_resource(answer);
+
+	if (resource == NULL)
+		throw_empty_answer(state->signature);
+	state->tuples[i] = truust_json_to_tuple(resource, state->desc, state->signature->endpoint->name);
+	while (state->next < state->n && state->tuples[state->next] != NULL)
+	{
+		tuplestore_puttuple(state->store, state->tuples[state->next]);
+		heap_freetuple(state->tuples[state->next]);
+		state->next++;
+	}
+}
+
+/* The endpoint that a many-at-once function repeats: get_orders is get_order for each. */
+static const TruustSignature *
+many_signature(FunctionCallInfo fcinfo)
+{
+	char	   *name = get_func_name(fcinfo->flinfo->fn_oid);
+	const TruustEndpoint *endpoint;
+
+	name[strlen(name) - 1] = '\0';
+	endpoint = truust_endpoint_find(name + strlen("truust_"));
+	if (endpoint == NULL)
+		elog(ERROR, "function \"%ss\" has no endpoint", name);
+	return truust_endpoint_signature(endpoint);
+}
+
+/*
+ * truust_get_orders(order_ids) and its like.
+ */
+Datum
+truust_get_many(PG_FUNCTION_ARGS)
+{
+	const TruustSignature *signature = many_signature(fcinfo);
+	const TruustAccount *account = truust_account_get(NULL, GetUserId());
+	ManyState	state = {.signature = signature};
+	ArrayType  *array;
+	Datum	   *ids;
+	bool	   *nulls;
+	TruustWire *wires;
+
+	state.store = truust_materialize(fcinfo, &state.desc);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	array = PG_GETARG_ARRAYTYPE_P(0);
+	deconstruct_array(array, ARR_ELEMTYPE(array), ARR_ELEMTYPE(array) == INT8OID ? 8 : -1,
+					  ARR_ELEMTYPE(array) == INT8OID ? FLOAT8PASSBYVAL : false,
+					  ARR_ELEMTYPE(array) == INT8OID ? TYPALIGN_DOUBLE : TYPALIGN_INT, &ids, &nulls,
+					  &state.n);
+	wires = palloc_extended(sizeof(TruustWire) * Max(state.n, 1), MCXT_ALLOC_HUGE);
+	state.tuples = palloc_extended(sizeof(HeapTuple) * Max(state.n, 1),
+								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < state.n; i++)
+		truust_wire_build(&wires[i], signature, account, &ids[i], &nulls[i]);
+	truust_api_call_many(wires, state.n, account, many_done, &state);
+	return (Datum) 0;
+}
+
+/* scheme://host:port of an address, for comparison; NULL where it is none. */
+static char *
+origin_of(const char *url)
+{
+	CURLU	   *handle = curl_url();
+	char	   *scheme = NULL;
+	char	   *host = NULL;
+	char	   *port = NULL;
+	char	   *result = NULL;
+
+	if (handle && curl_url_set(handle, CURLUPART_URL, url, 0) == CURLUE_OK &&
+		curl_url_get(handle, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+		curl_url_get(handle, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+		curl_url_get(handle, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+		result = psprintf("%s://%s:%s", scheme, host, port);
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(handle);
+	return result;
+}
+
+/* Refuse a link that would take the key to another host. */
+static void
+check_direct_link(const char *link, int64 payin_id, const TruustAccount *account)
+{
+	char	   *origin;
+
+	if (link == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("payin " INT64_FORMAT " has no direct_link", payin_id),
+				 errhint("Only a payin with a saved card can be charged by the merchant: create it with card_id.")));
+	origin = origin_of(link);
+	if (origin == NULL || strcmp(origin, origin_of(account->base_url)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("direct_link of payin " INT64_FORMAT " leads away from server \"%s\"", payin_id,
+						account->server_name),
+				 errdetail("The link is %s, the server %s. Nothing was sent there.", link,
+						   account->base_url)));
+}
+
+/*
+ * truust_charge_direct_link(payin_id): charge a saved card.
+ */
+Datum
+truust_charge_direct_link(PG_FUNCTION_ARGS)
+{
+	static const TruustEndpoint charge = {
+		"chargeDirectLink", "charge_direct_link", "POST", "", true, TRUUST_UNCERTAIN,
+		TRUUST_LOOKUP_NONE, "a second POST may charge the card a second time", "TRUUST_LOOKUP_NONE"
+	};
+	const TruustSignature *get = truust_endpoint_signature(truust_endpoint_find("get_payin"));
+	const TruustAccount *account = truust_account_get(NULL, GetUserId());
+	Datum		id = PG_GETARG_DATUM(0);
+	bool		isnull = PG_ARGISNULL(0);
+	TruustWire	read,
+				write = {.endpoint = &charge};
+	Jsonb	   *payin;
+
+	truust_wire_build(&read, get, account, &id, &isnull);
+	payin = truust_json_resource(truust_api_call(&read, account));
+	write.url = truust_json_get_text(payin, "direct_link");
+	check_direct_link(write.url, DatumGetInt64(id), account);
+	(void) truust_api_call(&write, account);
+
+	payin = truust_json_resource(truust_api_call(&read, account));
+	truust_payins_note(account->server_name, payin, 0);
+	return single_result(fcinfo, get, payin);
+}
+
+static const char *
+repeat_name(TruustRepeat repeat)
+{
+	switch (repeat)
+	{
+		case TRUUST_SAFE:
+			return "safe";
+		case TRUUST_HARMLESS:
+			return "harmless";
+		case TRUUST_FINDABLE:
+			return "findable";
+		case TRUUST_UNCERTAIN:
+			break;
+	}
+	return "uncertain";
+}
+
+/* order_marker for TRUUST_LOOKUP_ORDER_MARKER */
+static char *
+lookup_name(const TruustEndpoint *endpoint)
+{
+	char	   *name = pstrdup(endpoint->lookup_name + strlen("TRUUST_LOOKUP_"));
+
+	for (char *p = name; *p; p++)
+		*p = pg_ascii_tolower((unsigned char) *p);
+	return name;
+}
+
+/*
+ * truust.endpoints(): the rows of endpointlist.h.
+ */
+Datum
+truust_endpoint_rows(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Tuplestorestate *store = truust_materialize(fcinfo, &desc);
+
+	for (int i = 0; i < truust_n_endpoints; i++)
+	{
+		const TruustEndpoint *e = &truust_endpoints[i];
+		Datum		values[8];
+		bool		nulls[8] = {0};
+
+		values[0] = CStringGetTextDatum(e->operation);
+		values[1] = CStringGetTextDatum(e->name);
+		values[2] = CStringGetTextDatum(e->method);
+		values[3] = CStringGetTextDatum(e->path);
+		values[4] = BoolGetDatum(e->authenticated);
+		values[5] = CStringGetTextDatum(repeat_name(e->repeat));
+		values[6] = CStringGetTextDatum(lookup_name(e));
+		values[7] = CStringGetTextDatum(e->why);
+		tuplestore_putvalues(store, desc, values, nulls);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,93 @@
+/*-------------------------------------------------------------------------
+ *
+ * http.h
+ *		Many HTTP requests at once, from inside a PostgreSQL backend.
+ *
+ * Knows nothing of Truust, SPI or JSON.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef TRUUST_HTTP_H
+#define TRUUST_HTTP_H
+
+#include "errors.h"
+
+/*
+ * One request.  The caller allocates it (zeroed), fills in the first part and
+ * keeps it and all it points to alive until the request is done and released.
+ */
+typedef struct TruustHttpRequest
+{
+	/* filled in by the caller */
+	const char *method;			/* GET, POST, PUT, DELETE */
+	const char *url;			/* escaped, http or https; no credentials in it */
+	const char *body;			/* UTF-8 JSON, or NULL for an empty body */
+	size_t		body_len;		/* bytes */
+	const char *bearer;			/* secret key, or NULL; copied into curl's own memory on start,
+								 * and that copy is wiped when the request is released */
+	const char *ca_file;		/* CA bundle, or NULL for the system's */
+	int			connect_timeout;	/* ms */
+	int			request_timeout;	/* ms, the whole request */
+	size_t		max_response;	/* bytes, headers not counted */
+	bool		repeatable;		/* false: never let the transport send it a second time by itself */
+	void	   *user;			/* the caller's own */
+
+	/* filled in by the engine */
+	TruustOutcome outcome;
+	bool		maybe_sent;		/* false: provably none of it reached the peer's application */
+	int			status;			/* HTTP status, 0 where none arrived */
+	char	   *response;		/* NUL-terminated, may hold NULs; the engine's until release */
+	size_t		response_len;
+	int			retry_after;	/* ms from now, -1 where not given */
+	int64		elapsed_us;		/* from start to done */
+	char		cause[256];		/* the transport's words where outcome is not TRUUST_ANSWERED */
+
+	/* the engine's own */
+	struct TruustHttpTransfer *transfer;
+} TruustHttpRequest;
+
+/* Once, from _PG_init: registers the callbacks that release what an error leaves behind. */
+extern void truust_http_init(void);
+
+/*
+ * Begin a request; returns at once.  It belongs to CurrentResourceOwner and is
+ * abandoned (its connection dropped) when that is released by an error; with
+ * no resource owner (a worker between transactions) to the process.
+ */
+extern void truust_http_start(TruustHttpRequest *req);
+
+/*
+ * Wait until at least one started request is done, the latch is set, or
+ * timeout_ms (-1: no limit) ran out; serves interrupts
+ * (CHECK_FOR_INTERRUPTS) in between.  Returns a finished request or NULL.
+ * Call with timeout_ms = 0 to collect without waiting.  wait_event: what
+ * pg_stat_activity shows.
+ */
+extern TruustHttpRequest *truust_http_next(long timeout_ms);
+
+/* Number of requests that were started and not yet returned by truust_http_next. */
+extern int	truust_http_in_flight(void);
+
+/* Free what a finished request holds; its connection stays open for the next one. */
+extern void truust_http_release(TruustHttpRequest *req);
+
+/* Give up a request at any point; its connection is dropped. */
+extern void truust_http_abandon(TruustHttpRequest *req);
+
+/* Give up everything in flight (a worker's error path). */
+extern void truust_http_abandon_all(void);
+
+/*
+ * One request from start to end (the caller releases it).  Waits on the latch
+ * and the sockets together; query cancel, statement_timeout and termination
+ * raise PostgreSQL's own errors and drop the connection.
+ */
+extern void truust_http_perform(TruustHttpRequest *req);
+
+/*
+ * Sleep ms milliseconds (a pause before a repeat) under the same rules of
+ * interruption.
+ */
+extern void truust_http_pause(long ms);
+
+#endif							/* TRUUST_HTTP_H */

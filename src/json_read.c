@@ -1,0 +1,556 @@
+/*-------------------------------------------------------------------------
+ *
+ * json_read.c
+ *		From JSON that came from outside to jsonb, Datums and composites.
+ *
+ * A composite type is its own table of fields: its columns carry the names of
+ * the API's fields and say by their types how each is read.  jsonb keeps the
+ * keys of an object sorted by length and bytes, so the columns are sorted the same way
+ * once for each type and then read in one merge over the object.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "json.h"
+
+#define MAX_COLUMN_MAPS 32		/* more than the extension has composite types */
+
+/* The columns of one composite type in jsonb's order of keys. */
+typedef struct ColumnMap
+{
+	uint64		identifier;		/* of this version of the type */
+	int			n;
+	AttrNumber *attnums;
+} ColumnMap;
+
+static ColumnMap column_maps[MAX_COLUMN_MAPS];
+static int	n_column_maps = 0;
+
+/* Errors that a text causes, as opposed to the state of this process. */
+static bool
+is_data_error(int sqlstate)
+{
+	int			class = ERRCODE_TO_CATEGORY(sqlstate);
+
+	return class == ERRCODE_DATA_EXCEPTION || class == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
+		sqlstate == ERRCODE_STATEMENT_TOO_COMPLEX || class == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION;
+}
+
+/*
+ * In a PG_CATCH: the caught error as text in cxt, where it is a data error;
+ * any other goes on its way.
+ */
+static char *
+caught_problem(MemoryContext cxt)
+{
+	ErrorData  *edata;
+	char	   *text;
+
+	MemoryContextSwitchTo(cxt);
+	if (!is_data_error(geterrcode()))
+		PG_RE_THROW();
+	edata = CopyErrorData();
+	FlushErrorState();
+	text = edata->detail ? psprintf("%s: %s", edata->message, edata->detail) : pstrdup(edata->message);
+	FreeErrorData(edata);
+	return text;
+}
+
+Jsonb *
+truust_json_parse(const char *text, size_t len, char **problem)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	Jsonb	   *volatile result = NULL;
+
+	if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
+	{
+		text += 3;
+		len -= 3;
+	}
+	if (len > MaxAllocSize - 1)
+	{
+		*problem = pstrdup("too long to be read");
+		return NULL;
+	}
+	if (!pg_verify_mbstr(PG_UTF8, text, (int) len, true))
+	{
+		*problem = memchr(text, '\0', len) ? pstrdup("holds a null byte") : pstrdup("invalid UTF-8");
+		return NULL;
+	}
+
+	PG_TRY();
+	{
+		char	   *copy = pnstrdup(text, len);
+		char	   *converted = pg_any_to_server(copy, (int) len, PG_UTF8);
+
+		result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(converted)));
+		if (converted != copy)
+			pfree(converted);
+		pfree(copy);
+	}
+	PG_CATCH();
+	{
+		*problem = caught_problem(cxt);
+		result = NULL;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+static JsonbValue *
+find_field(Jsonb *object, const char *field, JsonbValue *value)
+{
+	if (object == NULL || !JB_ROOT_IS_OBJECT(object))
+		return NULL;
+	value = getKeyJsonValueFromContainer(&object->root, field, strlen(field), value);
+	return value == NULL || value->type == jbvNull ? NULL : value;
+}
+
+Jsonb *
+truust_json_get(Jsonb *object, const char *field)
+{
+	JsonbValue	buf;
+	JsonbValue *value = find_field(object, field, &buf);
+
+	return value ? JsonbValueToJsonb(value) : NULL;
+}
+
+static char *
+scalar_text(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		default:
+			return NULL;
+	}
+}
+
+char *
+truust_json_get_text(Jsonb *object, const char *field)
+{
+	JsonbValue	buf;
+	JsonbValue *value = find_field(object, field, &buf);
+
+	return value ? scalar_text(value) : NULL;
+}
+
+/* A whole number in decimal text, with nothing but zeros behind a point. */
+static bool
+parse_int64(const char *text, int64 *result)
+{
+	char	   *end;
+	long long	number;
+
+	if (*text == '\0' || isspace((unsigned char) *text))
+		return false;
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	if (errno != 0 || end == text)
+		return false;
+	if (*end == '.')
+		end += 1 + strspn(end + 1, "0");
+	*result = number;
+	return *end == '\0';
+}
+
+bool
+truust_json_get_int64(Jsonb *object, const char *field, int64 *result)
+{
+	JsonbValue	buf;
+	JsonbValue *value = find_field(object, field, &buf);
+	char	   *text;
+
+	if (value == NULL || value->type == jbvBool)
+		return false;
+	text = scalar_text(value);
+	return text != NULL && parse_int64(text, result);
+}
+
+Jsonb *
+truust_json_resource(Jsonb *answer)
+{
+	JsonbValue	buf;
+	JsonbValue *data = find_field(answer, "data", &buf);
+
+	return answer && data && data->type == jbvBinary ? JsonbValueToJsonb(data) : answer;
+}
+
+/*
+ * Call a type's input function on text from outside.  utc: a time without a
+ * zone is UTC, not the session's.
+ */
+static bool
+input_text(PGFunction input, const char *text, Datum *result, char **problem)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	volatile bool ok = true;
+
+	PG_TRY();
+	{
+		*result = DirectFunctionCall3(input, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
+									  Int32GetDatum(-1));
+	}
+	PG_CATCH();
+	{
+		*problem = caught_problem(cxt);
+		ok = false;
+	}
+	PG_END_TRY();
+	return ok;
+}
+
+static bool
+two_digits(const char *p, int *result)
+{
+	if (!isdigit((unsigned char) p[0]) || !isdigit((unsigned char) p[1]))
+		return false;
+	*result = (p[0] - '0') * 10 + (p[1] - '0');
+	return true;
+}
+
+/*
+ * The usual form, 2026-01-31T12:00:00[.ffffff][Z|+hh:mm|+hhmm], without the cost of
+ * the general parser.  False: not this form, ask that one.
+ */
+static bool
+parse_iso_timestamp(const char *s, size_t len, TimestampTz *result)
+{
+	int			century,
+				year,
+				month,
+				day,
+				hour,
+				min,
+				sec,
+				zone_hour = 0,
+				zone_min = 0;
+	int64		usec = 0;
+	int			sign = 1;
+	const char *p = s + 19;
+
+	if (len < 19 || s[4] != '-' || s[7] != '-' || (s[10] != 'T' && s[10] != ' ') || s[13] != ':' ||
+		s[16] != ':' || !two_digits(s, &century) || !two_digits(s + 2, &year) ||
+		!two_digits(s + 5, &month) || !two_digits(s + 8, &day) || !two_digits(s + 11, &hour) ||
+		!two_digits(s + 14, &min) || !two_digits(s + 17, &sec))
+		return false;
+	year += century * 100;
+	if (year < 1 || month < 1 || month > 12 || day < 1 || hour > 23 || min > 59 || sec > 59 ||
+		day > day_tab[isleap(year)][month - 1])
+		return false;
+	if (*p == '.')
+		for (int scale = 100000; isdigit((unsigned char) *++p); scale /= 10)
+		{
+			if (scale == 0)
+				return false;	/* finer than a microsecond: let the parser round */
+			usec += (int64) (*p - '0') * scale;
+		}
+	if (*p == 'Z')
+		p++;
+	else if (*p == '+' || *p == '-')
+	{
+		sign = *p++ == '-' ? -1 : 1;
+		if (strlen(p) < 2 || !two_digits(p, &zone_hour))
+			return false;
+		p += 2;
+		if (*p == ':')
+			p++;
+		if (strlen(p) == 2 && two_digits(p, &zone_min))
+			p += 2;
+	}
+	if (*p != '\0' || p != s + len || zone_hour > 15 || zone_min > 59)
+		return false;
+
+	*result = (int64) (date2j(year, month, day) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY +
+		(((hour * 60 + min) * INT64CONST(60)) + sec) * USECS_PER_SEC + usec -
+		sign * (zone_hour * 60 + zone_min) * USECS_PER_MINUTE;
+	return true;
+}
+
+static bool
+timestamptz_from_text(const char *text, Datum *result, char **problem)
+{
+	TimestampTz value;
+	Datum		local;
+
+	if (parse_iso_timestamp(text, strlen(text), &value))
+	{
+		*result = TimestampTzGetDatum(value);
+		return true;
+	}
+	/* the general parser; only text that names no zone is read as UTC */
+	if (strpbrk(text, "+zZ") == NULL && strchr(text, ':') != NULL &&
+		strchr(strchr(text, ':'), '-') == NULL)
+	{
+		if (!input_text(timestamp_in, text, &local, problem))
+			return false;
+		*result = local;		/* microseconds since 2000 in UTC, as timestamptz keeps them */
+		return true;
+	}
+	return input_text(timestamptz_in, text, result, problem);
+}
+
+static bool
+looks_like_number(const char *text)
+{
+	size_t		len = strspn(text, "0123456789.eE+-");
+
+	return len > 0 && text[len] == '\0' && strpbrk(text, "0123456789") != NULL;
+}
+
+static bool
+boolean_from_text(const char *text, Datum *result)
+{
+	bool		yes = strcmp(text, "1") == 0 || strcmp(text, "true") == 0;
+	bool		no = strcmp(text, "0") == 0 || strcmp(text, "false") == 0;
+
+	*result = BoolGetDatum(yes);
+	return yes || no;
+}
+
+/* A scalar, as text, of a type other than text and jsonb. */
+static bool
+text_to_datum(const char *text, Oid type, Datum *result, char **problem)
+{
+	int64		number;
+
+	switch (type)
+	{
+		case INT8OID:
+			*problem = "is not a whole number that fits bigint";
+			if (!parse_int64(text, &number))
+				return false;
+			*result = Int64GetDatum(number);
+			return true;
+		case NUMERICOID:
+			*problem = "is not a number";
+			return looks_like_number(text) && input_text(numeric_in, text, result, problem);
+		case BOOLOID:
+			*problem = "is not true, false, 0 or 1";
+			return boolean_from_text(text, result);
+		case TIMESTAMPTZOID:
+			return timestamptz_from_text(text, result, problem);
+		case DATEOID:
+			return input_text(date_in, text, result, problem);
+		default:
+			*problem = psprintf("cannot be read as %s", format_type_be(type));
+			return false;
+	}
+}
+
+/* A JSON array as text[] or bigint[]. */
+static bool
+array_to_datum(JsonbValue *value, Oid element_type, Datum *result, char **problem)
+{
+	JsonbIterator *it;
+	JsonbValue	element;
+	JsonbIteratorToken token;
+	ArrayBuildState *state = initArrayResult(element_type, CurrentMemoryContext, false);
+
+	*problem = "is not an array";
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data) ||
+		JsonContainerIsScalar(value->val.binary.data))
+		return false;
+	it = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
+	{
+		Datum		datum = (Datum) 0;
+		bool		isnull;
+
+		if (token != WJB_ELEM)
+			continue;
+		if (!truust_json_to_datum(&element, element_type, false, &datum, &isnull, problem))
+			return false;
+		accumArrayResult(state, datum, isnull, element_type, CurrentMemoryContext);
+	}
+	*result = makeArrayResult(state, CurrentMemoryContext);
+	return true;
+}
+
+bool
+truust_json_to_datum(JsonbValue *value, Oid type, bool empty_is_null, Datum *result, bool *isnull,
+					 char **problem)
+{
+	char	   *text;
+
+	*isnull = value->type == jbvNull;
+	if (*isnull)
+		return true;
+	if (type == JSONBOID)
+	{
+		*result = JsonbPGetDatum(JsonbValueToJsonb(value));
+		return true;
+	}
+	if (type == TEXTOID && value->type == jbvString)
+	{
+		*result = PointerGetDatum(cstring_to_text_with_len(value->val.string.val,
+														   value->val.string.len));
+		return true;
+	}
+	if (type == NUMERICOID && value->type == jbvNumeric)
+	{
+		*result = NumericGetDatum(value->val.numeric);
+		return true;
+	}
+	if (type == BOOLOID && value->type == jbvBool)
+	{
+		*result = BoolGetDatum(value->val.boolean);
+		return true;
+	}
+	if (empty_is_null && type != TEXTOID && value->type == jbvString && value->val.string.len == 0)
+	{
+		*isnull = true;
+		return true;
+	}
+	if (type == TEXTARRAYOID)
+		return array_to_datum(value, TEXTOID, result, problem);
+	if (type == INT8ARRAYOID)
+		return array_to_datum(value, INT8OID, result, problem);
+
+	if (value->type == jbvBinary)
+	{
+		*problem = "is not a single value";
+		if (type != TEXTOID)
+			return false;
+		*result = CStringGetTextDatum(JsonbToCString(NULL, value->val.binary.data,
+													 value->val.binary.len));
+		return true;
+	}
+	text = scalar_text(value);
+	if (type == TEXTOID)
+	{
+		*result = CStringGetTextDatum(text);
+		return true;
+	}
+	return text_to_datum(text, type, result, problem);
+}
+
+/* jsonb's own order of keys: the shorter first, then by bytes. */
+static int
+compare_keys(const char *a, size_t alen, const char *b, size_t blen)
+{
+	if (alen != blen)
+		return alen < blen ? -1 : 1;
+	return memcmp(a, b, alen);
+}
+
+static int
+compare_columns(const void *a, const void *b, void *arg)
+{
+	TupleDesc	desc = (TupleDesc) arg;
+	const char *x = NameStr(TupleDescAttr(desc, *(const AttrNumber *) a - 1)->attname);
+	const char *y = NameStr(TupleDescAttr(desc, *(const AttrNumber *) b - 1)->attname);
+
+	return compare_keys(x, strlen(x), y, strlen(y));
+}
+
+/* The map of a composite type, made on first use. */
+static const ColumnMap *
+column_map(TupleDesc desc)
+{
+	uint64		identifier = assign_record_type_identifier(desc->tdtypeid, desc->tdtypmod);
+	ColumnMap  *map;
+
+	for (int i = 0; i < n_column_maps; i++)
+		if (column_maps[i].identifier == identifier)
+			return &column_maps[i];
+
+	if (n_column_maps == MAX_COLUMN_MAPS)	/* types were altered many times: start over */
+		while (n_column_maps > 0)
+			pfree(column_maps[--n_column_maps].attnums);
+	map = &column_maps[n_column_maps];
+	map->identifier = identifier;
+	map->n = 0;
+	map->attnums = MemoryContextAlloc(TopMemoryContext, sizeof(AttrNumber) * desc->natts);
+	for (int i = 0; i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped)
+			map->attnums[map->n++] = i + 1;
+	qsort_arg(map->attnums, map->n, sizeof(AttrNumber), compare_columns, desc);
+	n_column_maps++;
+	return map;
+}
+
+static void
+throw_bad_field(const char *operation, const char *field, Oid type, JsonbValue *value,
+				const char *problem)
+{
+	Jsonb	   *shown = JsonbValueToJsonb(value);
+	char	   *text = JsonbToCString(NULL, &shown->root, VARSIZE(shown));
+
+	if (strlen(text) > 100)
+		strcpy(text + pg_mbcliplen(text, strlen(text), 90), "...");
+	ereport(ERROR,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg("truust_%s: field \"%s\" of the answer cannot be read as %s", operation, field,
+					format_type_be(type)),
+			 errdetail("The value %s: %s.", text, problem),
+			 errhint("The request itself was answered with success; do not send it again without looking.")));
+}
+
+HeapTuple
+truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation)
+{
+	const ColumnMap *map = column_map(desc);
+	Datum	   *values = palloc0(sizeof(Datum) * desc->natts);
+	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	key,
+				value;
+	int			next = 0;
+
+	if (!JB_ROOT_IS_OBJECT(resource))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("truust_%s: the answer is not a resource", operation),
+				 errdetail("It is not a JSON object.")));
+
+	memset(nulls, true, sizeof(bool) * desc->natts);
+	it = JsonbIteratorInit(&resource->root);
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		int			order = -1;
+
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &value, true);
+		while (next < map->n)
+		{
+			int			i = map->attnums[next] - 1;
+			Form_pg_attribute att = TupleDescAttr(desc, i);
+			char	   *problem = NULL;
+
+			order = compare_keys(NameStr(att->attname), strlen(NameStr(att->attname)),
+								 key.val.string.val, key.val.string.len);
+			if (order > 0)
+				break;
+			next++;
+			if (order == 0 && !truust_json_to_datum(&value, att->atttypid, true, &values[i],
+													&nulls[i], &problem))
+				throw_bad_field(operation, NameStr(att->attname), att->atttypid, &value, problem);
+		}
+	}
+	/* whatever the API may call raw, here it is the whole */
+	values[desc->natts - 1] = JsonbPGetDatum(resource);
+	nulls[desc->natts - 1] = false;
+	return heap_form_tuple(desc, values, nulls);
+}

@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ *
+ * order_state.h
+ *		The life of an order as a pure table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef TRUUST_ORDER_STATE_H
+#define TRUUST_ORDER_STATE_H
+
+typedef enum TruustVerdict
+{
+	TRUUST_MOVE,				/* the order moves to the new status */
+	TRUUST_STAY,				/* it is there already */
+	TRUUST_STALE				/* the order is past it: never go back */
+} TruustVerdict;
+
+/*
+ * What an order with status from (NULL: not known yet) does when it is told
+ * that its status is to.  A status unknown here, on either side, moves: it is
+ * stored as it came.
+ */
+extern TruustVerdict truust_order_state_verdict(const char *from, const char *to);
+
+/* Whether no further change is expected. */
+extern bool truust_order_state_finished(const char *status);
+
+/* Event of arriving at a status (order.published, payout.created, ...; order.<lower case> for others). */
+extern const char *truust_order_state_event(const char *status, char *buf, size_t size);
+
+/* Status that an event's name claims, or NULL. */
+extern const char *truust_order_state_of_event(const char *event);
+
+#endif							/* TRUUST_ORDER_STATE_H */

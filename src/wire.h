@@ -1,0 +1,49 @@
+/*-------------------------------------------------------------------------
+ *
+ * wire.h
+ *		A request of the API as it goes over the wire.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef TRUUST_WIRE_H
+#define TRUUST_WIRE_H
+
+#include "credentials.h"
+#include "endpoint.h"
+#include "http.h"
+#include "json.h"
+
+/*
+ * A request ready to be sent: text only, so that it can be kept past the
+ * transaction that made it.  All palloc'd in the context current at building.
+ */
+typedef struct TruustWire
+{
+	const TruustEndpoint *endpoint;
+	char	   *url;
+	char	   *body;			/* NULL: none */
+	size_t		body_len;
+} TruustWire;
+
+/*
+ * Build the request for a signature's parameters.  values/nulls are in the
+ * order of signature->parameters; NULL means not sent.  account NULL: only
+ * check.  Raises 22004 for a NULL required parameter and 22023 for a value
+ * that cannot be sent.
+ */
+extern void truust_wire_build(TruustWire *wire, const TruustSignature *signature,
+							  const TruustAccount *account, const Datum *values, const bool *nulls);
+
+/*
+ * The same from a jsonb object of arguments by name (a deferred request):
+ * unknown names and values that do not fit their types are errors (22023 with
+ * the valid names in HINT), missing required ones 22004.
+ */
+extern void truust_wire_build_from_jsonb(TruustWire *wire, const TruustSignature *signature,
+										 const TruustAccount *account, Jsonb *args);
+
+/* Fill in an HTTP request (zeroed first) that borrows from wire and account. */
+extern void truust_wire_to_http(TruustHttpRequest *req, const TruustWire *wire,
+								const TruustAccount *account);
+
+#endif							/* TRUUST_WIRE_H */
