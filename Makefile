@@ -80,4 +80,49 @@ install-receiver:
 simulator:
 	$(MAKE) -C test/simulator
 
+# ---------------------------------------------------------------- front goals
+
+# What each does stands at the head of its script.
+
+setup: ## install the packages that building and testing need
+	@tools/setup build programs server test lint
+
+demo: ## an order from SQL, its life from webhooks (KEEP=1 stays; SERVER=sandbox KEY_FILE=... uses your own key)
+	@KEEP="$(KEEP)" SERVER="$(SERVER)" KEY_FILE="$(KEY_FILE)" tools/demo.sh
+
+check: ## everything that must hold before a change is done (CHECK="regress tap" for some of it)
+	@tools/check $(CHECK)
+
+bench: ## how fast it is, each row against what bounds it (BENCH="calls" for one of them)
+	@tools/bench $(BENCH)
+
+lint: ## layers, headers, symbols, compilers' warnings, format, scripts
+	@tools/setup build programs lint
+	@tools/lint $(LINT)
+
+format: ## clang-format over the C files
+	@tools/setup lint
+	@clang-format -i $$(find src test/simulator test/bench -name '*.[ch]')
+
+docs: ## docs/reference.md, from the catalog of a server with the extension
+	@tools/setup build server
+	@$(MAKE) -s --no-print-directory all
+	@tools/reference.sh > docs/reference.md.tmp && mv docs/reference.md.tmp docs/reference.md
+
+coverage: ## which lines the tests reach, in coverage/
+	@tools/coverage
+
+valgrind: ## the regression tests with the server under valgrind
+	@tools/valgrind
+
+chroot-check: ## make demo and make check in a fresh Debian with only git and make (as root)
+	@tools/chroot-check
+
+check-versions: ## build and regression tests with the servers of other Debian releases (as root)
+	@tools/check-versions
+
+help: ## this list
+	@echo "build: all (default), install, uninstall, clean, installcheck, receiver, install-receiver, simulator"
+	@sed -n 's/^\([a-z-]*\): ## \(.*\)/\1\t\2/p' Makefile | expand -t 16
+
 .PHONY: $(FRONT_GOALS)
