@@ -43,7 +43,7 @@ extern int	truust_sqlstate_of_outcome(TruustOutcome outcome, bool maybe_sent);
  * encoding.  Never returns.
  */
 extern void truust_throw_status(const char *operation, int status, const char *message,
-								const char *field_lines) pg_attribute_noreturn();
+								const char *field_lines) __attribute__((noreturn));
 
 /*
  * Raise the error for a request without a usable answer.
@@ -53,6 +53,6 @@ extern void truust_throw_status(const char *operation, int status, const char *m
  * Never returns.
  */
 extern void truust_throw_outcome(const char *operation, TruustOutcome outcome, const char *cause,
-								 bool maybe_sent, bool is_write) pg_attribute_noreturn();
+								 bool maybe_sent, bool is_write) __attribute__((noreturn));
 
 #endif							/* TRUUST_ERRORS_H */
