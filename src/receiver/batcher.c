@@ -1,0 +1,679 @@
+/*
+ * batcher.c - see batcher.h.
+ *
+ * One mutex guards the shared state.  It is held for list operations only,
+ * never during I/O.  Two conditions: `for_database` wakes database threads,
+ * `for_spool` the spool thread.
+ */
+#define _GNU_SOURCE
+#include "batcher.h"
+#include "clock.h"
+#include "database.h"
+#include "log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_BYTES ((size_t) 8 << 20)	/* in one statement, about */
+#define DRAIN_BYTES ((size_t) 4 << 20)	/* read from the spool at once */
+#define SPOOL_ROWS 4096			/* in one fsync, at most */
+#define IDLE_CHECK_MS 1000		/* how often an idle connection is looked at */
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
+#define SETTLE_FACTOR 10		/* a slow statement is given up after this many timeouts */
+#define STOP_WAIT_S 2
+
+typedef struct Worker
+{
+	pthread_t	thread;
+	bool		started;
+	Database   *database;
+	bool		up;				/* connected, and the last statement worked */
+	int			backoff_ms;
+	int64_t		retry_at;		/* monotonic: not before this again */
+	Webhook   **rows;			/* room for one batch */
+} Worker;
+
+typedef struct Queue
+{
+	Webhook    *first;
+	Webhook    *last;
+	size_t		count;
+} Queue;
+
+static BatcherSettings settings;
+static Worker *workers;
+static pthread_t spool_thread;
+static bool spool_thread_started;
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t for_database;
+static pthread_cond_t for_spool;
+
+/* All of this is guarded by the mutex. */
+static Queue queue;
+static bool spooling;			/* new webhooks go to the spool */
+static bool handover;			/* but wait for the drain to end just now */
+static bool writing;			/* the spool thread has webhooks in hand */
+static bool draining;			/* a database thread is the drainer */
+static bool stopping;
+static bool announced;			/* the log says that the spool is in use */
+static int	workers_up;
+static int	workers_tried;		/* that have tried to connect at least once */
+
+static LogThrottle connect_failure;
+static LogThrottle batch_failure;
+static LogThrottle row_refused;
+
+/* --- the queue (under the mutex) --- */
+
+static void
+queue_append(Queue *q, Webhook *webhook)
+{
+	webhook->next = NULL;
+	if (q->last != NULL)
+		q->last->next = webhook;
+	else
+		q->first = webhook;
+	q->last = webhook;
+	q->count++;
+}
+
+static void
+queue_prepend(Queue *q, Webhook *webhook)
+{
+	webhook->next = q->first;
+	q->first = webhook;
+	if (q->last == NULL)
+		q->last = webhook;
+	q->count++;
+}
+
+static Webhook *
+queue_take(Queue *q)
+{
+	Webhook    *webhook = q->first;
+
+	q->first = webhook->next;
+	if (q->first == NULL)
+		q->last = NULL;
+	q->count--;
+	webhook->next = NULL;
+	return webhook;
+}
+
+static int64_t
+deadline_of(const Webhook *webhook)
+{
+	return webhook->arrived + settings.database_timeout_ms * INT64_C(1000);
+}
+
+/* Wait on a condition until it is signalled or `until` (monotonic) has come. */
+static void
+wait_until(pthread_cond_t *condition, int64_t until)
+{
+	struct timespec at = {until / 1000000, (until % 1000000) * 1000};
+
+	pthread_cond_timedwait(condition, &mutex, &at);
+}
+
+static void
+finish(Webhook *webhook, WebhookOutcome outcome)
+{
+	webhook->outcome = outcome;
+	webhook->done(webhook);
+}
+
+static bool
+spool_is_empty(void)
+{
+	SpoolState	state;
+
+	if (settings.spool == NULL)
+		return true;
+	spool_state(settings.spool, &state);
+	return state.records == 0;
+}
+
+/* From now on the spool takes what comes.  Locked. */
+static void
+begin_spooling(void)
+{
+	handover = false;
+	if (settings.spool == NULL)
+		return;
+	if (!announced)
+		log_warning("webhooks go to the spool from now on");
+	announced = spooling = true;
+	pthread_cond_signal(&for_spool);
+}
+
+/* The database takes what comes, if nothing speaks against it.  Locked. */
+static bool
+end_spooling(void)
+{
+	if (!spooling || workers_up == 0 || writing || !spool_is_empty())
+		return false;
+	spooling = handover = false;
+	if (announced)
+		log_info("the spool is empty; webhooks go to the database again");
+	announced = false;
+	pthread_cond_broadcast(&for_database);
+	return true;
+}
+
+void
+batcher_submit(Webhook *webhook)
+{
+	pthread_mutex_lock(&mutex);
+	queue_append(&queue, webhook);
+	if (!spooling)
+		pthread_cond_signal(&for_database);
+	else if (!handover)
+		pthread_cond_signal(&for_spool);
+	pthread_mutex_unlock(&mutex);
+}
+
+/* --- database threads: connection --- */
+
+/* Note whether this worker's database works.  Locked. */
+static void
+set_up(Worker *worker, bool up)
+{
+	if (worker->up == up)
+		return;
+	worker->up = up;
+	workers_up += up ? 1 : -1;
+	if (workers_up == 0)
+		begin_spooling();
+	else if (up)
+		end_spooling();
+}
+
+/* Double the pause before the next attempt, with some jitter. */
+static void
+back_off(Worker *worker)
+{
+	int			pause = worker->backoff_ms;
+
+	worker->backoff_ms = pause * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : pause * 2;
+	pause += (int) (clock_monotonic_us() % (pause / 4 + 1));
+	worker->retry_at = clock_monotonic_us() + pause * INT64_C(1000);
+}
+
+/* Connect, unless it is too early for that.  Called and left locked. */
+static void
+reconnect(Worker *worker)
+{
+	bool		connected;
+
+	set_up(worker, false);
+	if (clock_monotonic_us() < worker->retry_at)
+	{
+		wait_until(&for_database, worker->retry_at);
+		return;
+	}
+	pthread_mutex_unlock(&mutex);
+	connected = database_connect(worker->database);
+	if (connected)
+	{
+		metrics_add(database_connects, 1);
+		log_info("connected to the database");
+	}
+	else if (log_due(&connect_failure, 60))
+		log_error("cannot connect to the database: %s", database_message(worker->database));
+	pthread_mutex_lock(&mutex);
+	workers_tried++;
+	if (connected)
+		set_up(worker, true);
+	else
+		back_off(worker);
+	pthread_cond_broadcast(&for_database);
+}
+
+/* --- database threads: batches --- */
+
+/*
+ * A statement did not answer in time and its rows are elsewhere by now.  Wait
+ * for it, since a new connection would only queue up behind it; in the end
+ * give the connection up.
+ */
+static void
+settle(Worker *worker)
+{
+	int64_t		begin = clock_monotonic_us();
+
+	for (;;)
+	{
+		bool		stop;
+
+		pthread_mutex_lock(&mutex);
+		stop = stopping;
+		pthread_mutex_unlock(&mutex);
+		if (stop || clock_monotonic_us() - begin >
+			settings.database_timeout_ms * INT64_C(1000) * SETTLE_FACTOR)
+			break;
+		if (database_settle(worker->database, 200) != DATABASE_SLOW)
+			return;
+	}
+	database_close(worker->database);
+}
+
+/*
+ * Commit the rows and set the outcome of each that was dealt with.  Returns
+ * how many of them, from the left, were: fewer than `count` when the database
+ * failed.  A row that it refuses is found by halving.
+ */
+static size_t
+deliver(Worker *worker, Webhook **rows, size_t count, int timeout_ms, DatabaseResult *result)
+{
+	int64_t		begin = clock_monotonic_us();
+	size_t		half = count / 2;
+	size_t		dealt;
+
+	*result = database_insert(worker->database, rows, count, timeout_ms);
+	if (*result == DATABASE_COMMITTED)
+	{
+		metrics_count_commit(count, clock_monotonic_us() - begin);
+		for (size_t i = 0; i < count; i++)
+			rows[i]->outcome = WEBHOOK_STORED;
+		return count;
+	}
+	if (*result != DATABASE_REFUSED && *result != DATABASE_TOO_LARGE)
+		return 0;
+	if (count == 1)
+	{
+		metrics_add(refused, 1);
+		if (log_due(&row_refused, 1))
+			log_warning("the database refused a webhook of %zu bytes: %s", rows[0]->body_len,
+						database_message(worker->database));
+		rows[0]->outcome = *result == DATABASE_REFUSED ? WEBHOOK_REFUSED : WEBHOOK_TOO_LARGE;
+		return 1;
+	}
+	dealt = deliver(worker, rows, half, timeout_ms, result);
+	if (dealt == half)
+		dealt += deliver(worker, rows + half, count - half, timeout_ms, result);
+	return dealt;
+}
+
+/* Log why a batch failed and see to the connection.  Left locked. */
+static void
+after_failure(Worker *worker, DatabaseResult result)
+{
+	metrics_add(database_failures, 1);
+	if (log_due(&batch_failure, 10))
+		log_error("the database did not take a batch: %s", database_message(worker->database));
+	pthread_mutex_lock(&mutex);
+	back_off(worker);
+	set_up(worker, false);
+	begin_spooling();
+	if (result == DATABASE_SLOW)
+	{
+		pthread_mutex_unlock(&mutex);
+		settle(worker);
+		pthread_mutex_lock(&mutex);
+	}
+}
+
+/* The rows go to the spool, before everything newer. */
+static void
+hand_to_spool(Webhook **rows, size_t count)
+{
+	if (settings.spool == NULL)
+	{
+		for (size_t i = 0; i < count; i++)
+			finish(rows[i], WEBHOOK_UNAVAILABLE);
+		return;
+	}
+	pthread_mutex_lock(&mutex);
+	while (count > 0)
+		queue_prepend(&queue, rows[--count]);
+	begin_spooling();
+	pthread_mutex_unlock(&mutex);
+}
+
+/* Take a batch from the queue and commit it.  Called and left locked. */
+static void
+deliver_queue(Worker *worker)
+{
+	size_t		count = 0;
+	size_t		bytes = 0;
+	size_t		dealt;
+	int64_t		left;
+	DatabaseResult result;
+
+	while (queue.first != NULL && (int) count < settings.batch_rows &&
+		   (count == 0 || bytes + webhook_size(queue.first) <= BATCH_BYTES))
+	{
+		bytes += webhook_size(queue.first);
+		worker->rows[count++] = queue_take(&queue);
+	}
+	if (queue.first != NULL)
+		pthread_cond_signal(&for_database);
+	pthread_mutex_unlock(&mutex);
+	left = (deadline_of(worker->rows[0]) - clock_monotonic_us()) / 1000;
+	dealt = deliver(worker, worker->rows, count, left < 50 ? 50 : (int) left, &result);
+	for (size_t i = 0; i < dealt; i++)
+		worker->rows[i]->done(worker->rows[i]);
+	if (dealt < count)
+	{
+		hand_to_spool(worker->rows + dealt, count - dealt);
+		after_failure(worker, result);
+		return;
+	}
+	pthread_mutex_lock(&mutex);
+	worker->backoff_ms = BACKOFF_MIN_MS;
+}
+
+/* --- database threads: draining the spool --- */
+
+/* Commit a batch out of the spool; false if the database failed. */
+static bool
+drain_batch(Worker *worker, SpoolBatch *batch)
+{
+	DatabaseResult result = DATABASE_FAILED;
+	size_t		dealt = deliver(worker, batch->rows, batch->count,
+								settings.database_timeout_ms * SETTLE_FACTOR, &result);
+	bool		complete = dealt == batch->count;
+
+	for (size_t i = 0; i < dealt; i++)
+	{
+		if (batch->rows[i]->outcome == WEBHOOK_STORED)
+			continue;
+		if (!spool_set_aside(settings.spool, batch->rows[i]))
+		{
+			/* It stays where it is; what follows it comes again as well. */
+			spool_handed_in(settings.spool, batch, i);
+			return false;
+		}
+		metrics_add(set_aside, 1);
+		log_error("a webhook from the spool is in refused.seg, as the database refused it");
+	}
+	spool_handed_in(settings.spool, batch, dealt);
+	if (complete)
+		return true;
+	if (result == DATABASE_SLOW)
+		database_close(worker->database);
+	return false;
+}
+
+/* A batch from the spool; false when it cannot be read or committed. */
+static bool
+drain_once(Worker *worker, uint64_t *total, bool *database_failed)
+{
+	SpoolBatch	batch;
+	bool		good;
+
+	if (!spool_read(settings.spool, &batch, (size_t) settings.batch_rows, DRAIN_BYTES))
+		return spool_is_empty();
+	good = drain_batch(worker, &batch);
+	*database_failed = !good;
+	if (good)
+		*total += batch.count;
+	spool_batch_free(&batch);
+	return good;
+}
+
+/*
+ * With less than a batch left, the spool thread is asked to hold still, else
+ * it may go on.  Locked.
+ */
+static void
+consider_handover(void)
+{
+	SpoolState	state;
+	bool		before = handover;
+
+	spool_state(settings.spool, &state);
+	handover = state.records <= (uint64_t) settings.batch_rows;
+	if (before && !handover)
+		pthread_cond_signal(&for_spool);
+}
+
+/* Be the drainer until the spool is empty or something fails.  Locked. */
+static void
+drain(Worker *worker)
+{
+	uint64_t	total = 0;
+	bool		good = true;
+	bool		database_failed = false;
+
+	draining = true;
+	while (good && spooling && !stopping && !end_spooling())
+	{
+		consider_handover();
+		if (handover && writing)
+		{
+			/* The spool thread signals when it has written its last group. */
+			wait_until(&for_database, clock_monotonic_us() + IDLE_CHECK_MS * INT64_C(1000));
+			continue;
+		}
+		pthread_mutex_unlock(&mutex);
+		good = drain_once(worker, &total, &database_failed);
+		pthread_mutex_lock(&mutex);
+	}
+	draining = false;
+	if (total > 0)
+		log_info("handed in %llu webhook(s) from the spool", (unsigned long long) total);
+	if (good)
+		worker->backoff_ms = BACKOFF_MIN_MS;
+	else if (database_failed)
+	{
+		pthread_mutex_unlock(&mutex);
+		after_failure(worker, DATABASE_FAILED);
+	}
+	else
+	{
+		back_off(worker);
+		begin_spooling();
+	}
+}
+
+static void *
+database_main(void *arg)
+{
+	Worker	   *worker = arg;
+
+	pthread_mutex_lock(&mutex);
+	while (!stopping)
+	{
+		int64_t		now = clock_monotonic_us();
+
+		if (!database_usable(worker->database))
+			reconnect(worker);
+		else if (now < worker->retry_at)
+			wait_until(&for_database, worker->retry_at);
+		else if (!worker->up)
+			set_up(worker, true);
+		else if (spooling && !draining)
+			drain(worker);
+		else if (!spooling && queue.first != NULL)
+			deliver_queue(worker);
+		else
+		{
+			wait_until(&for_database, now + IDLE_CHECK_MS * INT64_C(1000));
+			if (clock_monotonic_us() - now >= IDLE_CHECK_MS * INT64_C(1000))
+				(void) database_alive(worker->database);
+		}
+	}
+	pthread_mutex_unlock(&mutex);
+	return NULL;
+}
+
+/* --- the spool thread --- */
+
+/* When must the oldest webhook in the queue go to the spool?  Locked. */
+static int64_t
+spool_due(void)
+{
+	if (queue.first == NULL)
+		return INT64_MAX;
+	return spooling && !handover ? 0 : deadline_of(queue.first);
+}
+
+/* Write a group to the spool, or refuse it if there is none. */
+static void
+spool_group(Webhook *list)
+{
+	if (settings.spool != NULL)
+		spool_append(settings.spool, list);
+	while (list != NULL)
+	{
+		Webhook    *next = list->next;
+
+		finish(list, settings.spool ? list->outcome : WEBHOOK_UNAVAILABLE);
+		list = next;
+	}
+}
+
+static void
+take_group(void)
+{
+	Queue		group = {0};
+	size_t		bytes = 0;
+
+	/* Without a spool only what is too old goes; the rest may still succeed. */
+	while (queue.first != NULL && group.count < SPOOL_ROWS && bytes < BATCH_BYTES &&
+		   (settings.spool != NULL || deadline_of(queue.first) <= clock_monotonic_us()))
+	{
+		bytes += webhook_size(queue.first);
+		queue_append(&group, queue_take(&queue));
+	}
+	writing = true;
+	pthread_mutex_unlock(&mutex);
+	spool_group(group.first);
+	pthread_mutex_lock(&mutex);
+	writing = false;
+	pthread_cond_broadcast(&for_database);
+}
+
+static void *
+spool_main(void *arg)
+{
+	(void) arg;
+	pthread_mutex_lock(&mutex);
+	while (!stopping)
+	{
+		int64_t		due = spool_due();
+		int64_t		now = clock_monotonic_us();
+		int64_t		look = now + settings.database_timeout_ms * INT64_C(1000) / 4;
+
+		/* Nobody signals what goes to the database: look before it is too old. */
+		if (due > now)
+			wait_until(&for_spool, due < look ? due : look);
+		else
+		{
+			if (!spooling || handover)
+				begin_spooling();
+			take_group();
+		}
+	}
+	pthread_mutex_unlock(&mutex);
+	return NULL;
+}
+
+/* --- life cycle --- */
+
+static bool
+start_threads(void)
+{
+	if (pthread_create(&spool_thread, NULL, spool_main, NULL) != 0)
+		return false;
+	spool_thread_started = true;
+	for (int i = 0; i < settings.connections; i++)
+	{
+		Worker	   *worker = &workers[i];
+
+		worker->database = database_create(settings.dsn);
+		worker->rows = calloc((size_t) settings.batch_rows, sizeof(*worker->rows));
+		worker->backoff_ms = BACKOFF_MIN_MS;
+		if (worker->database == NULL || worker->rows == NULL ||
+			pthread_create(&worker->thread, NULL, database_main, worker) != 0)
+			return false;
+		worker->started = true;
+	}
+	return true;
+}
+
+bool
+batcher_start(const BatcherSettings *given)
+{
+	pthread_condattr_t attributes;
+	int64_t		until = clock_monotonic_us() + given->database_timeout_ms * INT64_C(1000);
+
+	settings = *given;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&for_database, &attributes);
+	pthread_cond_init(&for_spool, &attributes);
+	pthread_condattr_destroy(&attributes);
+	spooling = settings.spool != NULL;
+	workers = calloc((size_t) settings.connections, sizeof(*workers));
+	if (workers == NULL || !start_threads())
+	{
+		log_error("cannot start threads");
+		return false;
+	}
+	pthread_mutex_lock(&mutex);
+	while (workers_tried < settings.connections && clock_monotonic_us() < until)
+		wait_until(&for_database, until);
+	pthread_mutex_unlock(&mutex);
+	return true;
+}
+
+bool
+batcher_stop(void)
+{
+	struct timespec until;
+	bool		all = true;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_WAIT_S;
+	pthread_mutex_lock(&mutex);
+	stopping = true;
+	pthread_cond_broadcast(&for_database);
+	pthread_cond_broadcast(&for_spool);
+	pthread_mutex_unlock(&mutex);
+	if (spool_thread_started)
+		all = pthread_timedjoin_np(spool_thread, NULL, &until) == 0;
+	for (int i = 0; i < settings.connections; i++)
+	{
+		if (workers[i].started)
+			all &= pthread_timedjoin_np(workers[i].thread, NULL, &until) == 0;
+	}
+	if (!all)
+		return false;
+	for (int i = 0; i < settings.connections; i++)
+	{
+		database_free(workers[i].database);
+		free(workers[i].rows);
+	}
+	free(workers);
+	return true;
+}
+
+void
+batcher_gauges(Gauges *gauges)
+{
+	pthread_mutex_lock(&mutex);
+	gauges->database_up = workers_up > 0;
+	gauges->database_connections = (unsigned) workers_up;
+	gauges->queued = queue.count;
+	gauges->spooling = spooling;
+	pthread_mutex_unlock(&mutex);
+	gauges->spool_used = settings.spool != NULL;
+	if (settings.spool != NULL)
+	{
+		SpoolState	state;
+
+		spool_state(settings.spool, &state);
+		gauges->spool_bytes = state.bytes;
+		gauges->spool_limit = state.limit;
+		gauges->spool_records = state.records;
+		gauges->spool_full = state.full;
+		gauges->spool_oldest_seconds = state.oldest == 0 ? 0 :
+			(double) (clock_wall_us() - state.oldest) * 1e-6;
+	}
+}

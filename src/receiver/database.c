@@ -1,0 +1,455 @@
+/*
+ * database.c - see database.h.
+ *
+ * A batch is a single INSERT ... SELECT FROM unnest() of four arrays sent in
+ * binary: one round trip, one plan that the server keeps, one commit.  The
+ * connection is non-blocking, so that a server that stops reading or answering
+ * costs no more than the timeout.
+ */
+#include "database.h"
+#include "clock.h"
+#include "log.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INSERT_NAME "truust_receiver_insert"
+#define INSERT_TEXT \
+	"INSERT INTO truust.webhooks (received_at, event, headers, body) " \
+	"SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), " \
+	"pg_catalog.unnest($3), pg_catalog.unnest($4))"
+
+/* Types of the parameters and of their elements (pg_type.dat; they never change). */
+enum
+{
+	OID_BYTEA = 17,
+	OID_TEXT = 25,
+	OID_TIMESTAMPTZ = 1184,
+	OID_JSONB = 3802,
+	OID_BYTEA_ARRAY = 1001,
+	OID_TEXT_ARRAY = 1009,
+	OID_TIMESTAMPTZ_ARRAY = 1185,
+	OID_JSONB_ARRAY = 3807
+};
+
+#define N_PARAMS 4
+#define POSTGRES_EPOCH_US INT64_C(946684800000000)	/* 2000-01-01 in Unix time */
+#define PARAM_KEEP (4 * 1024 * 1024)	/* larger buffers are given back */
+
+typedef struct Param
+{
+	char	   *data;
+	size_t		used;
+	size_t		room;
+} Param;
+
+struct Database
+{
+	const char *dsn;
+	PGconn	   *conn;
+	bool		broken;			/* must be closed before it is used again */
+	bool		answered;		/* the statement under way has had a result */
+	DatabaseResult outcome;		/* and this is what it means so far */
+	Param		params[N_PARAMS];
+	char		message[512];
+};
+
+static void
+set_message(Database *database, const char *text)
+{
+	snprintf(database->message, sizeof(database->message), "%s", text);
+	for (char *p = database->message; *p != '\0'; p++)
+	{
+		if ((unsigned char) *p < ' ')
+			*p = ' ';
+	}
+}
+
+static bool
+holds_password(const char *dsn)
+{
+	char	   *reason = NULL;
+	PQconninfoOption *options = PQconninfoParse(dsn, &reason);
+	bool		found = false;
+
+	for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
+		found |= strcmp(o->keyword, "password") == 0 && o->val != NULL;
+	PQconninfoFree(options);
+	PQfreemem(reason);
+	return found;
+}
+
+bool
+database_init(const char *dsn)
+{
+	if (dsn != NULL && holds_password(dsn))
+	{
+		log_error("the connection string holds a password, which every user of this host can read; "
+				  "put it into the file that PGPASSFILE names");
+		return false;
+	}
+	if (getenv("PGPASSWORD") != NULL)
+	{
+		log_error("PGPASSWORD is set; put the password into the file that PGPASSFILE names");
+		return false;
+	}
+	/*
+	 * libpq looks at the environment last, after the connection string and
+	 * the service file: the place for defaults of our own.
+	 */
+	return setenv("PGTARGETSESSIONATTRS", "read-write", 0) == 0 &&
+		setenv("PGCONNECT_TIMEOUT", "3", 0) == 0 &&
+		setenv("PGAPPNAME", "truust-receiver", 0) == 0;
+}
+
+Database *
+database_create(const char *dsn)
+{
+	Database   *database = calloc(1, sizeof(*database));
+
+	if (database != NULL)
+	{
+		database->dsn = dsn;
+		database->broken = true;
+	}
+	return database;
+}
+
+void
+database_free(Database *database)
+{
+	if (database == NULL)
+		return;
+	database_close(database);
+	for (int i = 0; i < N_PARAMS; i++)
+		free(database->params[i].data);
+	free(database);
+}
+
+void
+database_close(Database *database)
+{
+	if (database->conn == NULL)
+		return;
+	if (PQtransactionStatus(database->conn) == PQTRANS_ACTIVE)
+	{
+		/* Else a server that waits would keep its process for us for ever. */
+		PGcancel   *cancel = PQgetCancel(database->conn);
+		char		reason[256];
+
+		if (cancel != NULL)
+			PQcancel(cancel, reason, sizeof(reason));
+		PQfreeCancel(cancel);
+	}
+	PQfinish(database->conn);
+	database->conn = NULL;
+	database->broken = true;
+}
+
+static void
+ignore_notice(void *arg, const PGresult *result)
+{
+	(void) arg;
+	(void) result;
+}
+
+/*
+ * Session settings.  A 200 stands for a durable commit, so that a default of
+ * synchronous_commit = off does not apply here.
+ */
+static bool
+set_up_session(Database *database)
+{
+	static const Oid types[N_PARAMS] = {
+		OID_TIMESTAMPTZ_ARRAY, OID_TEXT_ARRAY, OID_JSONB_ARRAY, OID_BYTEA_ARRAY
+	};
+	PGresult   *result;
+	bool		good;
+
+	result = PQexec(database->conn,
+					"SELECT pg_catalog.set_config('synchronous_commit', 'on', false)"
+					" WHERE pg_catalog.current_setting('synchronous_commit') = 'off'");
+	good = PQresultStatus(result) == PGRES_TUPLES_OK;
+	PQclear(result);
+	if (!good)
+		return false;
+	result = PQprepare(database->conn, INSERT_NAME, INSERT_TEXT, N_PARAMS, types);
+	good = PQresultStatus(result) == PGRES_COMMAND_OK;
+	PQclear(result);
+	return good && PQsetnonblocking(database->conn, 1) == 0;
+}
+
+bool
+database_connect(Database *database)
+{
+	const char *keywords[] = {
+		"keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
+		"dbname", "client_encoding", NULL
+	};
+	const char *values[] = {"10", "5", "3", "10000", database->dsn, "UTF8", NULL};
+	/* What comes before dbname can be overridden by the string in it. */
+
+	database_close(database);
+	database->conn = PQconnectdbParams(keywords, values, 1);
+	if (database->conn == NULL)
+	{
+		set_message(database, "out of memory");
+		return false;
+	}
+	PQsetNoticeReceiver(database->conn, ignore_notice, NULL);
+	if (PQstatus(database->conn) != CONNECTION_OK || !set_up_session(database))
+	{
+		set_message(database, PQerrorMessage(database->conn));
+		database_close(database);
+		return false;
+	}
+	database->broken = false;
+	return true;
+}
+
+bool
+database_usable(const Database *database)
+{
+	return database->conn != NULL && !database->broken;
+}
+
+bool
+database_alive(Database *database)
+{
+	if (!database_usable(database))
+		return false;
+	if (PQtransactionStatus(database->conn) == PQTRANS_ACTIVE)
+		return true;
+	if (!PQconsumeInput(database->conn) || PQstatus(database->conn) != CONNECTION_OK)
+	{
+		set_message(database, PQerrorMessage(database->conn));
+		database->broken = true;
+	}
+	return !database->broken;
+}
+
+const char *
+database_message(const Database *database)
+{
+	return database->message;
+}
+
+/* --- building the arrays --- */
+
+static char *
+param_extend(Param *param, size_t size)
+{
+	char	   *place;
+
+	if (param->used + size > param->room)
+	{
+		size_t		room = (param->used + size) * 2;
+		char	   *data = realloc(param->data, room);
+
+		if (data == NULL)
+			return NULL;
+		param->data = data;
+		param->room = room;
+	}
+	place = param->data + param->used;
+	param->used += size;
+	return place;
+}
+
+static bool
+put_int32(Param *param, uint32_t value)
+{
+	char	   *place = param_extend(param, 4);
+	uint32_t	wire = htonl(value);
+
+	if (place != NULL)
+		memcpy(place, &wire, 4);
+	return place != NULL;
+}
+
+/* Start a one-dimensional array of `count` elements. */
+static bool
+put_array_head(Param *param, uint32_t element_type, size_t count)
+{
+	if (param->room > PARAM_KEEP)
+	{
+		free(param->data);
+		memset(param, 0, sizeof(*param));
+	}
+	param->used = 0;
+	return put_int32(param, 1) && put_int32(param, 1) && put_int32(param, element_type) &&
+		put_int32(param, (uint32_t) count) && put_int32(param, 1);
+}
+
+/* An element of `size` bytes, after a lead byte unless that is negative. */
+static bool
+put_element(Param *param, int lead, const void *data, size_t size)
+{
+	char	   *place;
+	size_t		all = size + (lead >= 0 ? 1 : 0);
+
+	if (data == NULL)
+		return put_int32(param, UINT32_MAX);	/* length -1: NULL */
+	if (!put_int32(param, (uint32_t) all) || (place = param_extend(param, all)) == NULL)
+		return false;
+	if (lead >= 0)
+		*place++ = (char) lead;
+	memcpy(place, data, size);
+	return true;
+}
+
+static bool
+build_params(Database *database, Webhook *const *rows, size_t count)
+{
+	static const uint32_t types[N_PARAMS] = {OID_TIMESTAMPTZ, OID_TEXT, OID_JSONB, OID_BYTEA};
+	Param	   *params = database->params;
+
+	for (int i = 0; i < N_PARAMS; i++)
+	{
+		if (!put_array_head(&params[i], types[i], count))
+			return false;
+	}
+	for (size_t i = 0; i < count; i++)
+	{
+		const Webhook *row = rows[i];
+		uint64_t	time = htobe64((uint64_t) (row->received_at - POSTGRES_EPOCH_US));
+		const int	jsonb_version = 1;
+
+		if (!put_element(&params[0], -1, &time, sizeof(time)) ||
+			!put_element(&params[1], -1, row->event, row->event_len) ||
+			!put_element(&params[2], jsonb_version, row->headers, row->headers_len) ||
+			!put_element(&params[3], -1, row->body ? (const void *) row->body : "", row->body_len))
+			return false;
+	}
+	return true;
+}
+
+/* --- sending and waiting --- */
+
+static DatabaseResult
+lost(Database *database)
+{
+	set_message(database, PQerrorMessage(database->conn));
+	database->broken = true;
+	return DATABASE_LOST;
+}
+
+/*
+ * What an error of the server means for the batch.  Errors about values are
+ * named by their code and constraint only: the server's words may quote the
+ * row.
+ */
+static DatabaseResult
+judge_error(Database *database, const PGresult *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+
+	if (state == NULL)
+		return lost(database);
+	if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 ||
+		strncmp(state, "54", 2) == 0 || strncmp(state, "P0", 2) == 0)
+	{
+		snprintf(database->message, sizeof(database->message), "SQLSTATE %s%s%s", state,
+				 constraint ? ", constraint " : "", constraint ? constraint : "");
+		return strncmp(state, "54", 2) == 0 || strcmp(state, "22001") == 0 ?
+			DATABASE_TOO_LARGE : DATABASE_REFUSED;
+	}
+	set_message(database, PQresultErrorMessage(result));
+	/* The server goes away, became a standby, or forgot our statement. */
+	if (strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0 ||
+		strcmp(state, "25006") == 0 || strcmp(state, "26000") == 0)
+		database->broken = true;
+	return DATABASE_FAILED;
+}
+
+/*
+ * Take the results that are there.  True when there will be no more: the
+ * server reports the statement before its commit, so that only the end of all
+ * results says that the commit happened.
+ */
+static bool
+collect(Database *database)
+{
+	while (!PQisBusy(database->conn))
+	{
+		PGresult   *result = PQgetResult(database->conn);
+
+		if (result == NULL)
+			return true;
+		if (PQresultStatus(result) != PGRES_COMMAND_OK)
+			database->outcome = judge_error(database, result);
+		else if (!database->answered)
+			database->outcome = DATABASE_COMMITTED;
+		database->answered = true;
+		PQclear(result);
+	}
+	return false;
+}
+
+static DatabaseResult
+wait_for_result(Database *database, int64_t until)
+{
+	for (;;)
+	{
+		struct pollfd wait = {.fd = PQsocket(database->conn), .events = POLLIN};
+		int			unsent = PQflush(database->conn);
+		int64_t		left = until - clock_monotonic_us();
+
+		if (unsent < 0)
+			return lost(database);
+		if (unsent > 0)
+			wait.events |= POLLOUT;
+		if (collect(database))
+			return database->answered ? database->outcome : lost(database);
+		if (left <= 0)
+		{
+			set_message(database, "no commit in time");
+			return DATABASE_SLOW;
+		}
+		if (poll(&wait, 1, (int) (left / 1000) + 1) < 0 && errno != EINTR)
+			return lost(database);
+		/* On failure the next collect() finds the error as a result. */
+		if (wait.revents & ~POLLOUT)
+			PQconsumeInput(database->conn);
+	}
+}
+
+DatabaseResult
+database_insert(Database *database, Webhook *const *rows, size_t count, int timeout_ms)
+{
+	const char *values[N_PARAMS];
+	int			lengths[N_PARAMS];
+	static const int formats[N_PARAMS] = {1, 1, 1, 1};
+	int64_t		until = clock_monotonic_us() + timeout_ms * INT64_C(1000);
+
+	if (!database_alive(database))
+		return DATABASE_FAILED;
+	if (!build_params(database, rows, count))
+	{
+		set_message(database, "out of memory");
+		return DATABASE_FAILED;
+	}
+	for (int i = 0; i < N_PARAMS; i++)
+	{
+		values[i] = database->params[i].data;
+		lengths[i] = (int) database->params[i].used;
+	}
+	database->answered = false;
+	database->outcome = DATABASE_LOST;
+	if (!PQsendQueryPrepared(database->conn, INSERT_NAME, N_PARAMS, values, lengths, formats, 0))
+		return lost(database);
+	return wait_for_result(database, until);
+}
+
+DatabaseResult
+database_settle(Database *database, int timeout_ms)
+{
+	return wait_for_result(database, clock_monotonic_us() + timeout_ms * INT64_C(1000));
+}

@@ -1,0 +1,32 @@
+/*
+ * request.h - what a POST says: who sent it, which event, which headers.
+ */
+#ifndef RECEIVER_REQUEST_H
+#define RECEIVER_REQUEST_H
+
+#include "webhook.h"
+
+#include <microhttpd.h>
+#include <stdbool.h>
+
+typedef struct RequestRules
+{
+	const char *token_header;
+	bool		no_auth;
+} RequestRules;
+
+/* Does the request carry a valid token, in its path or a header? */
+extern bool request_authenticated(struct MHD_Connection *connection, const char *path,
+								  const RequestRules *rules);
+
+/*
+ * Fill in event and headers of the webhook, malloc'd.  `path` is as it came,
+ * without the query.  Returns 0, or the status to answer with (400, 431, 500);
+ * the caller frees what is there either way with request_release().
+ */
+extern unsigned request_describe(struct MHD_Connection *connection, const char *path,
+								 const RequestRules *rules, Webhook *webhook);
+
+extern void request_release(Webhook *webhook);
+
+#endif
