@@ -18,7 +18,12 @@ MAKECMDGOALS ?= all
 
 # ---------------------------------------------------------------- build goals
 
-ifneq ($(filter-out $(FRONT_GOALS),$(MAKECMDGOALS)),)
+ifneq ($(filter $(FRONT_GOALS),$(MAKECMDGOALS)),)
+
+# Asked for together with front goals, they get a make of their own.
+$(filter-out $(FRONT_GOALS),$(MAKECMDGOALS)): ; @$(MAKE) --no-print-directory $@
+
+else
 
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
@@ -39,7 +44,7 @@ DATA_built = truust--$(EXTVERSION).sql
 EXTRA_CLEAN = $(wildcard src/*.d src/*.gcno src/*.gcda) results regression.diffs regression.out output_iso tmp_check
 
 PG_CPPFLAGS = -MMD -MP -Isrc $(CURL_CFLAGS) -DTRUUST_VERSION='"$(EXTVERSION)"'
-PG_CFLAGS = -Wall -Wextra -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers $(TRUUST_CFLAGS)
+PG_CFLAGS = -Wall -Wextra -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered $(TRUUST_CFLAGS)
 SHLIB_LINK = $(CURL_LIBS) $(TRUUST_LDFLAGS)
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
