@@ -16,74 +16,16 @@ FRONT_GOALS = setup demo check bench lint format docs coverage valgrind check-ve
 MAKECMDGOALS ?= all
 .DEFAULT_GOAL := all
 
-# ---------------------------------------------------------------- build goals
-
-ifneq ($(filter $(FRONT_GOALS),$(MAKECMDGOALS)),)
-
-# Asked for together with front goals, they get a make of their own.
-$(filter-out $(FRONT_GOALS),$(MAKECMDGOALS)): ; @$(MAKE) --no-print-directory $@
-
-else
-
-PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
-ifeq ($(wildcard $(PGXS)),)
-$(error $(PG_CONFIG) or the server headers are missing: `make setup` installs them, or set PG_CONFIG)
-endif
-
-# Where libcurl is; curl-config comes with the development package, pkg-config may be missing.
-CURL_CONFIG ?= curl-config
-CURL_CFLAGS := $(shell $(CURL_CONFIG) --cflags 2>/dev/null || pkg-config --cflags libcurl 2>/dev/null)
-CURL_LIBS := $(shell $(CURL_CONFIG) --libs 2>/dev/null || pkg-config --libs libcurl 2>/dev/null || echo -lcurl)
-
-MODULE_big = truust
-EXTENSION = truust
-# Layers and their order are in tools/layers; `make lint` holds the files to it.
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
-DATA = $(wildcard truust--*--*.sql)
-DATA_built = truust--$(EXTVERSION).sql
-EXTRA_CLEAN = $(wildcard src/*.d src/*.gcno src/*.gcda) results regression.diffs regression.out output_iso tmp_check
-
-PG_CPPFLAGS = -MMD -MP -Isrc $(CURL_CFLAGS) -DTRUUST_VERSION='"$(EXTVERSION)"'
-PG_CFLAGS = -Wall -Wextra -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered $(TRUUST_CFLAGS)
-SHLIB_LINK = $(CURL_LIBS) $(TRUUST_LDFLAGS)
-
-REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test
-ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test
-TAP_TESTS = 1
-PROVE_TESTS = $(wildcard test/t/*.pl)
-
-# Inlining these functions into queries would gain nothing and needs the server's own clang.
-override with_llvm := no
-
-include $(PGXS)
-
--include $(OBJS:.o=.d)
-
-endif
-
 # ---------------------------------------------------------------- the SQL script
 
 SQL_PARTS = $(sort $(wildcard sql/[0-9]*.sql))
-
-sql: truust--$(EXTVERSION).sql
 
 truust--$(EXTVERSION).sql: $(SQL_PARTS) truust.control
 	@{ printf '%s\n' '\echo Use "CREATE EXTENSION truust" to load this file. \quit'; \
 	   for part in $(SQL_PARTS); do echo; echo "-- $$part"; echo; cat $$part; done; } > $@.tmp
 	@mv $@.tmp $@
 
-# ---------------------------------------------------------------- programs of their own
-
-receiver:
-	$(MAKE) -C src/receiver
-
-install-receiver:
-	$(MAKE) -C src/receiver install
-
-simulator:
-	$(MAKE) -C test/simulator
+ifneq ($(filter $(FRONT_GOALS),$(MAKECMDGOALS)),)
 
 # ---------------------------------------------------------------- front goals
 
@@ -130,4 +72,62 @@ help: ## this list
 	@echo "build: all (default), install, uninstall, clean, installcheck, receiver, install-receiver, simulator"
 	@sed -n 's/^\([a-z-]*\): ## \(.*\)/\1\t\2/p' Makefile | expand -t 16
 
+sql: truust--$(EXTVERSION).sql
+
+# Programs of their own: PGXS allows a library or a program, not both.
+
+receiver:
+	$(MAKE) -C src/receiver
+
+install-receiver:
+	$(MAKE) -C src/receiver install
+
+simulator:
+	$(MAKE) -C test/simulator
+
+# Build goals that are asked for together with these get a make of their own.
+$(filter-out $(FRONT_GOALS),$(MAKECMDGOALS)): ; @$(MAKE) --no-print-directory $@
+
 .PHONY: $(FRONT_GOALS)
+
+else
+
+# ---------------------------------------------------------------- build goals
+
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(PGXS)),)
+$(error $(PG_CONFIG) or the server headers are missing: `make setup` installs them, or set PG_CONFIG)
+endif
+
+# Where libcurl is; curl-config comes with the development package, pkg-config may be missing.
+CURL_CONFIG ?= curl-config
+CURL_CFLAGS := $(shell $(CURL_CONFIG) --cflags 2>/dev/null || pkg-config --cflags libcurl 2>/dev/null)
+CURL_LIBS := $(shell $(CURL_CONFIG) --libs 2>/dev/null || pkg-config --libs libcurl 2>/dev/null || echo -lcurl)
+
+MODULE_big = truust
+EXTENSION = truust
+# Layers and their order are in tools/layers; `make lint` holds the files to it.
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+DATA = $(wildcard truust--*--*.sql)
+DATA_built = truust--$(EXTVERSION).sql
+EXTRA_CLEAN = $(wildcard src/*.d src/*.gcno src/*.gcda) results regression.diffs regression.out output_iso tmp_check
+
+PG_CPPFLAGS = -MMD -MP -Isrc $(CURL_CFLAGS) -DTRUUST_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS = -Wall -Wextra -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered $(TRUUST_CFLAGS)
+SHLIB_LINK = $(CURL_LIBS) $(TRUUST_LDFLAGS)
+
+REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test
+ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test
+TAP_TESTS = 1
+PROVE_TESTS = $(wildcard test/t/*.pl)
+
+# Inlining these functions into queries would gain nothing and needs the server's own clang.
+override with_llvm := no
+
+include $(PGXS)
+
+-include $(OBJS:.o=.d)
+
+endif

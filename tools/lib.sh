@@ -7,6 +7,7 @@
 # programs beside links to everything else make a complete installation that truust can be installed into.
 
 set -euo pipefail
+unset MAKEFLAGS MFLAGS MAKELEVEL
 
 TOP=${TOP:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)}
 
