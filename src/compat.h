@@ -14,6 +14,12 @@
 #endif
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
+#if PG_VERSION_NUM >= 140000
+#include "utils/wait_event.h"
+#else
+#include "pgstat.h"
+#endif
 
 /* 15: custom settings reserve their prefix, which was a warning before */
 #if PG_VERSION_NUM >= 150000
@@ -36,6 +42,20 @@
 #define truust_random_fraction() pg_prng_double(&pg_global_prng_state)
 #else
 #define truust_random_fraction() (random() / (MAX_RANDOM_VALUE + 1.0))
+#endif
+
+/* 17: a wait set belongs to a resource owner, not to a memory context; both mean the session here */
+#if PG_VERSION_NUM >= 170000
+#define truust_create_wait_set(nevents) CreateWaitEventSet(NULL, nevents)
+#else
+#define truust_create_wait_set(nevents) CreateWaitEventSet(TopMemoryContext, nevents)
+#endif
+
+/* 17: an extension names its wait events; asked for once in a process, because it takes a lock */
+#if PG_VERSION_NUM >= 170000
+#define truust_wait_event(name) WaitEventExtensionNew(name)
+#else
+#define truust_wait_event(name) PG_WAIT_EXTENSION
 #endif
 
 #endif							/* TRUUST_COMPAT_H */

@@ -36,6 +36,13 @@ extern int	truust_sqlstate_of_status(int status);
 extern int	truust_sqlstate_of_outcome(TruustOutcome outcome, bool maybe_sent);
 
 /*
+ * A palloc'd copy of words from outside, fit for an error, a log line or a
+ * table: cut to a few kB at a character's boundary, with "sk_***" in the place
+ * of anything that looks like a secret key.
+ */
+extern char *truust_without_secrets(const char *words);
+
+/*
  * Raise the error for an answer with an error status.
  *
  * operation: the SQL function's name.  message: the API's own sentence or

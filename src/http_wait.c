@@ -1,0 +1,471 @@
+/*-------------------------------------------------------------------------
+ *
+ * http_wait.c
+ *		libcurl's sockets and timer, the latch, and one wait for all of them.
+ *
+ * libcurl's sockets live in an epoll set of their own, whose descriptor stands
+ * in the process's one WaitEventSet beside the latch and the postmaster: a
+ * WaitEventSet cannot give up a socket once it has it.
+ *
+ * A socket stays in the epoll set while its connection is kept: libcurl's
+ * "remove" only marks it idle, so that the next request on it costs no system
+ * call.  An event on an idle socket means that the peer has closed it, or has
+ * said something that nobody asked for.  Such a socket is shut down, which
+ * libcurl notices before it would use the connection again; a request must not
+ * be sent to a peer that is known to be gone, nor be answered by what lay
+ * there before.
+ *
+ * Descriptors are reserved from the server's account before a request starts,
+ * because the callback that opens a socket may not raise: two for each request
+ * that has no connection yet, as libcurl tries IPv6 and IPv4 side by side.
+ *
+ * libcurl resolves names in threads of its own.  A signal of the server may be
+ * handled in any thread that does not block it, and its handlers are made for
+ * the main one, so that such a thread begins with all signals blocked.
+ *
+ * Linux only, because of epoll.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+
+#include "compat.h"
+#include "http_private.h"
+
+#define MAX_EVENTS 64			/* taken from the epoll set at once */
+#define MAX_KEPT_CONNECTIONS 64L
+#define SOCKETS_PER_REQUEST 2
+#define FIRST_SOCKETS 64
+#define NO_TIMER PG_INT64_MAX
+
+/* What is known of a descriptor, by its number. */
+typedef struct Socket
+{
+	bool		ours;			/* opened by truust_http_open_socket, counted */
+	bool		idle;			/* no request uses it */
+	uint32		events;			/* as registered in the epoll set; 0: it is not in it */
+} Socket;
+
+static struct
+{
+	CURLM	   *multi;
+	int			epoll;
+	WaitEventSet *set;
+	uint32		wait_event;
+	int64		timer;			/* us, monotonic; when libcurl wants to be called */
+	Socket	   *sockets;
+	int			n_sockets;		/* size of the array */
+	int			n_registered;	/* in the epoll set */
+	int			n_idle;			/* of these, idle */
+	int			last_registered;	/* descriptor */
+	int			n_reserved;		/* descriptors in the server's account that are not open */
+	bool		signals_blocked;
+	sigset_t	signals;		/* to go back to */
+} engine = {.epoll = -1};
+
+int64
+truust_http_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64CONST(1000000) + now.tv_nsec / 1000;
+}
+
+/* ---- sockets ---- */
+
+/* Room for a descriptor; false where memory is short. */
+static bool
+know_socket(curl_socket_t fd)
+{
+	int			n = engine.n_sockets > 0 ? engine.n_sockets : FIRST_SOCKETS;
+	Socket	   *sockets;
+
+	if (fd < engine.n_sockets)
+		return true;
+	while (n <= fd)
+		n *= 2;
+	sockets = realloc(engine.sockets, n * sizeof(Socket));
+	if (sockets == NULL)
+		return false;
+	memset(sockets + engine.n_sockets, 0, (n - engine.n_sockets) * sizeof(Socket));
+	engine.sockets = sockets;
+	engine.n_sockets = n;
+	return true;
+}
+
+/* Have the epoll set watch a socket for events; 0: not at all. */
+static bool
+watch(curl_socket_t fd, uint32 events)
+{
+	Socket	   *s = &engine.sockets[fd];
+	struct epoll_event event = {.events = events,.data.fd = fd};
+	int			op = events == 0 ? EPOLL_CTL_DEL : s->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+
+	if (s->events == events)
+		return true;
+	if (epoll_ctl(engine.epoll, op, fd, &event) < 0)
+	{
+		/* a descriptor that libcurl has closed itself has left the set */
+		if (op != EPOLL_CTL_DEL)
+			return false;
+	}
+	if (op == EPOLL_CTL_ADD)
+	{
+		engine.n_registered++;
+		engine.last_registered = fd;
+	}
+	else if (op == EPOLL_CTL_DEL)
+		engine.n_registered--;
+	s->events = events;
+	return true;
+}
+
+static void
+set_idle(Socket *s, bool idle)
+{
+	if (s->idle != idle)
+		engine.n_idle += idle ? 1 : -1;
+	s->idle = idle;
+}
+
+/* libcurl's CURLMOPT_SOCKETFUNCTION: what it wants to know of a socket from now on. */
+static int
+on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+{
+	Socket	   *s;
+	uint32		events = 0;
+
+	if (!know_socket(fd))
+		return -1;
+	s = &engine.sockets[fd];
+	if (what == CURL_POLL_REMOVE)
+	{
+		if (s->ours && s->events != 0)
+		{
+			set_idle(s, true);
+			return watch(fd, EPOLLIN) ? 0 : -1;
+		}
+		return watch(fd, 0) ? 0 : -1;
+	}
+	set_idle(s, false);
+	if (what & CURL_POLL_IN)
+		events |= EPOLLIN;
+	if (what & CURL_POLL_OUT)
+		events |= EPOLLOUT;
+	return watch(fd, events) ? 0 : -1;
+}
+
+curl_socket_t
+truust_http_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	int			fd;
+
+	if (engine.n_reserved == 0)
+	{
+		errno = EMFILE;
+		return CURL_SOCKET_BAD;
+	}
+	fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+				address->protocol);
+	if (fd < 0)
+		return CURL_SOCKET_BAD;
+	if (!know_socket(fd))
+	{
+		close(fd);
+		return CURL_SOCKET_BAD;
+	}
+	memset(&engine.sockets[fd], 0, sizeof(Socket));
+	engine.sockets[fd].ours = true;
+	engine.n_reserved--;
+	return fd;
+}
+
+int
+truust_http_close_socket(void *arg, curl_socket_t fd)
+{
+	Socket	   *s = &engine.sockets[fd];
+
+	set_idle(s, false);
+	if (s->events != 0)
+		engine.n_registered--;	/* closing takes it out of the epoll set */
+	if (s->ours)
+		engine.n_reserved++;
+	memset(s, 0, sizeof(Socket));
+	return close(fd);
+}
+
+/* A kept connection that has something to say is of no use any more. */
+static void
+retire(curl_socket_t fd)
+{
+	(void) watch(fd, 0);
+	set_idle(&engine.sockets[fd], false);
+	(void) shutdown(fd, SHUT_RDWR);
+}
+
+void
+truust_http_reap(void)
+{
+	struct epoll_event events[MAX_EVENTS];
+	int			n;
+
+	if (engine.n_idle == 0)
+		return;
+	n = epoll_wait(engine.epoll, events, MAX_EVENTS, 0);
+	for (int i = 0; i < n; i++)
+		if (engine.sockets[events[i].data.fd].idle)
+			retire(events[i].data.fd);
+}
+
+void
+truust_http_reserve(int n)
+{
+	int			wanted = SOCKETS_PER_REQUEST * (n + 1);
+
+	while (engine.n_reserved > wanted)
+	{
+		ReleaseExternalFD();
+		engine.n_reserved--;
+	}
+	while (engine.n_reserved < wanted && AcquireExternalFD())
+		engine.n_reserved++;
+	if (engine.n_reserved < n + 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not open another connection: too many open files"),
+				 errhint("Raise max_files_per_process, or lower the number of requests at once.")));
+}
+
+/* ---- libcurl at work ---- */
+
+void
+truust_http_block_signals(void)
+{
+	static const int keep[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+	sigset_t	all;
+
+	if (engine.signals_blocked)
+		return;
+	sigfillset(&all);
+	for (int i = 0; i < lengthof(keep); i++)
+		sigdelset(&all, keep[i]);
+	engine.signals_blocked = pthread_sigmask(SIG_SETMASK, &all, &engine.signals) == 0;
+}
+
+/* Let libcurl work on a socket, or on what its timer stood for. */
+static void
+work(curl_socket_t fd, int ready)
+{
+	int			unused;
+
+	(void) curl_multi_socket_action(engine.multi, fd, ready, &unused);
+	if (engine.signals_blocked)
+	{
+		(void) pthread_sigmask(SIG_SETMASK, &engine.signals, NULL);
+		engine.signals_blocked = false;
+	}
+}
+
+static void
+work_on_timer(void)
+{
+	engine.timer = NO_TIMER;
+	work(CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* libcurl's CURLMOPT_TIMERFUNCTION. */
+static int
+on_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+	engine.timer = timeout_ms < 0 ? NO_TIMER
+		: truust_http_now() + timeout_ms * INT64CONST(1000);
+	return 0;
+}
+
+CURLMcode
+truust_http_add(CURL *easy)
+{
+	CURLMcode	code = curl_multi_add_handle(engine.multi, easy);
+
+	if (code == CURLM_OK)
+		work_on_timer();
+	return code;
+}
+
+void
+truust_http_remove(CURL *easy)
+{
+	(void) curl_multi_remove_handle(engine.multi, easy);
+}
+
+TruustHttpTransfer *
+truust_http_finished(CURLcode *code)
+{
+	int			unused;
+	CURLMsg    *message;
+
+	while ((message = curl_multi_info_read(engine.multi, &unused)) != NULL)
+	{
+		CURL	   *easy = message->easy_handle;
+		char	   *transfer = NULL;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		*code = message->data.result;
+		/* the message is gone with this */
+		(void) curl_multi_remove_handle(engine.multi, easy);
+		(void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+		return (TruustHttpTransfer *) transfer;
+	}
+	return NULL;
+}
+
+/* ---- waiting ---- */
+
+/*
+ * An error or a hang-up is told to libcurl as whatever it waits for: it finds
+ * out by itself, and reads first what came before it.
+ */
+static int
+ready_mask(uint32 registered, uint32 events)
+{
+	int			ready = 0;
+
+	if (events & (EPOLLERR | EPOLLHUP))
+		events |= registered;
+	if (events & EPOLLIN)
+		ready |= CURL_CSELECT_IN;
+	if (events & EPOLLOUT)
+		ready |= CURL_CSELECT_OUT;
+	return ready;
+}
+
+static void
+work_on_sockets(void)
+{
+	struct epoll_event events[MAX_EVENTS];
+	int			n;
+
+	/* the usual case is one connection that waits for its answer: then it is this one */
+	if (engine.n_registered == 1 && engine.n_idle == 0 &&
+		engine.sockets[engine.last_registered].events == EPOLLIN)
+	{
+		work(engine.last_registered, CURL_CSELECT_IN);
+		return;
+	}
+	n = epoll_wait(engine.epoll, events, MAX_EVENTS, 0);
+	for (int i = 0; i < n; i++)
+	{
+		curl_socket_t fd = events[i].data.fd;
+		Socket	   *s = &engine.sockets[fd];
+
+		if (s->idle)
+			retire(fd);
+		else if (s->events != 0)
+			work(fd, ready_mask(s->events, events[i].events));
+	}
+}
+
+/* ms to wait for at most: timeout_ms or libcurl's timer, whichever is sooner; -1: no limit. */
+static long
+wait_limit(long timeout_ms)
+{
+	int64		left;
+
+	if (engine.timer == NO_TIMER)
+		return timeout_ms;
+	left = engine.timer - truust_http_now();
+	left = left > 0 ? (left + 999) / 1000 : 0;
+	return timeout_ms < 0 || left < timeout_ms ? (long) left : timeout_ms;
+}
+
+bool
+truust_http_wait(long timeout_ms)
+{
+	WaitEvent	events[2];
+	bool		latch_is_set = false;
+	int			n;
+
+	n = WaitEventSetWait(engine.set, wait_limit(timeout_ms), events, lengthof(events),
+						 engine.wait_event);
+	for (int i = 0; i < n; i++)
+	{
+		if (events[i].events & WL_LATCH_SET)
+			latch_is_set = true;
+		else
+			work_on_sockets();
+	}
+	if (engine.timer != NO_TIMER && engine.timer <= truust_http_now())
+		work_on_timer();
+	return latch_is_set;
+}
+
+/* ---- setup ---- */
+
+static void
+open_multi(void)
+{
+	CURLM	   *multi;
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (multi = curl_multi_init()) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not initialize libcurl")));
+	(void) curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	(void) curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+	(void) curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, MAX_KEPT_CONNECTIONS);
+	engine.multi = multi;
+	engine.timer = NO_TIMER;
+}
+
+static void
+open_epoll(void)
+{
+	if (!AcquireExternalFD())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not create an epoll set: too many open files")));
+	engine.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (engine.epoll < 0)
+	{
+		ReleaseExternalFD();
+		ereport(ERROR,
+				(errcode_for_socket_access(), errmsg("could not create an epoll set: %m")));
+	}
+}
+
+static void
+open_wait_set(void)
+{
+	WaitEventSet *set = truust_create_wait_set(3);
+
+	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(set, WL_SOCKET_READABLE, engine.epoll, NULL, NULL);
+	engine.set = set;
+}
+
+/* Each step is kept if a later one fails, and not done again. */
+void
+truust_http_open(void)
+{
+	if (engine.set)
+		return;
+	if (engine.multi == NULL)
+		open_multi();
+	if (engine.epoll < 0)
+		open_epoll();
+	engine.wait_event = truust_wait_event("TruustHttp");
+	open_wait_set();
+}
