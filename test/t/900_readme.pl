@@ -77,7 +77,7 @@ for my $name (sort keys %existing)
 
 # ------------------------------------------------------------------ the statements
 
-# block N AFTER: the Nth block of SQL after a line.
+# block AFTER: the first block of SQL after these words.
 sub block
 {
     my ($after) = @_;
@@ -93,30 +93,21 @@ $status = $node->psql('postgres', $first, stdout => \$stdout, stderr => \$stderr
 is($status, 0, 'the first statements run') or diag $stderr;
 like($stdout, qr/^\d+\|DRAFT\|http/m, 'and create an order');
 
-# Webhooks go straight into the database here, by the simulator's own record of them.
-sub deliver
-{
-    my ($last) = @_;
-    my $deliveries = control('GET', '/_sim/webhooks');
-    return $deliveries;
-}
-
 # The pieces between the comments are what happens elsewhere.
 my $tour = block('## A tour');
 my @pieces = split /^--[^\n]*\n/m, $tour;
 is(scalar @pieces, 3, 'the tour has a buyer and a release in it');
-my $hook = "$dir/hook.pl";
 my $session = $node->connstr('postgres');
 my $state = "$dir/order";
 my $say = "\\t on\n\\a\n\\o $state\nSELECT :order_id || ' ' || :'buyer_link';\n\\o\n";
 
-my $report = '';
 my $psql = IPC::Run::start([ 'psql', '-X', '-v', 'ON_ERROR_STOP=1', '-d', $session ], '<', \my $in, '>', \my $shown, '2>', \my $wrong);
 $in .= $pieces[0] . $say . "\\echo paid-now\n";
 wait_until(sub { $psql->pump_nb; $wrong || $shown =~ /paid-now/ }, 'the first piece of the tour');
 is($wrong, '', 'the tour up to the payment');
 my ($order, $link) = split ' ', slurp_file($state);
 
+# arrived EVENT STATUS: the webhook, as a receiver would hand it in, and the order as the worker leaves it.
 sub arrived
 {
     my ($event, $want) = @_;

@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# What a call costs: one backend against a bare libcurl loop on one kept connection, both against the same simulator in turns;
+# many at once against one after the other; memory over many calls; how fast a call lets go when it is cancelled.
+# Run by tools/bench.
+
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+RUNS=${RUNS:-5}
+CALLS=${CALLS:-5000}
+
+query()
+{
+	psql -XAtq -v ON_ERROR_STOP=1 -c "SET client_min_messages = warning" -c "$1"
+}
+
+control()
+{
+	curl -sS --noproxy '*' --fail -X "$1" "$TRUUST_SIM$2" ${3:+--data "$3"} >/dev/null
+}
+
+median()
+{
+	sort -g | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}
+
+divide()
+{
+	awk -v a="$1" -v b="$2" -v f="${3:-%.2f}" 'BEGIN { printf f, a / b }'
+}
+
+row()
+{
+	printf '%s\t%s\t%s\t%s\n' "$@"
+}
+
+query "CREATE EXTENSION truust;
+CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (base_url '$TRUUST_BASE_URL');
+CREATE USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (secret_key 'sk_stage_bench');
+CREATE FUNCTION gets(n int, id bigint) RETURNS float8 LANGUAGE plpgsql AS \$\$
+DECLARE began timestamptz;
+BEGIN
+    PERFORM truust_get_order(id);
+    began := clock_timestamp();
+    PERFORM count(o.id) FROM generate_series(1, n) g, LATERAL truust_get_order(id + 0 * g) o;
+    RETURN n / extract(epoch FROM clock_timestamp() - began);
+END \$\$;
+CREATE FUNCTION creates(n int) RETURNS float8 LANGUAGE plpgsql AS \$\$
+DECLARE began timestamptz;
+BEGIN
+    PERFORM truust_create_order(name => 'Bench', value => 1);
+    began := clock_timestamp();
+    PERFORM count(o.id) FROM generate_series(1, n) g, LATERAL truust_create_order(name => 'Bench', value => 10 + 0 * g) o;
+    RETURN n / extract(epoch FROM clock_timestamp() - began);
+END \$\$;"
+query "SELECT truust_pause('webhooks', 'bench')" >/dev/null
+order=$(query "SELECT id FROM truust_create_order(name => 'Bench', value => 10)")
+
+# ------------------------------------------------------------------ one after the other
+
+# compare WHAT SQL BARE...: medians of runs that take turns, so that both see the same machine.
+compare()
+{
+	local what=$1 sql=$2 ours='' bare=''
+
+	shift 2
+	for _ in $(seq "$RUNS")
+	do
+		ours+="$(query "$sql")"$'\n'
+		bare+="$(test/bench/bare_http "$@" | grep -oE '[0-9]+(\.[0-9]+)?' | tail -n 1)"$'\n'
+	done
+	ours=$(grep . <<<"$ours" | median)
+	bare=$(grep . <<<"$bare" | median)
+	row "$what" "$(divide "$ours" 1 %.0f)/s" "bare libcurl loop $(divide "$bare" 1 %.0f)/s" "ratio $(divide "$ours" "$bare")"
+}
+
+compare "truust_get_order, one backend" "SELECT gets($CALLS, $order)" "$TRUUST_BASE_URL/orders/$order" "$CALLS"
+compare "truust_create_order, one backend, noted in truust.orders" "SELECT creates($CALLS)" \
+	"$TRUUST_BASE_URL/orders" "$CALLS" '{"name":"Bench","value":10}'
+
+# ------------------------------------------------------------------ many at once
+
+control POST /_sim/orders/bulk '{"count": 1000, "status": "DRAFT"}'
+control POST /_sim/settings '{"delay_ms": 20}'
+ids="(SELECT array_agg(id) FROM (SELECT id FROM truust_list_orders(per_page => 100, max_rows => 1000)) o)"
+# elapsed SQL: seconds, after one call that opens the connections.
+elapsed()
+{
+	query "SET truust.max_connections = 8; CREATE TEMP TABLE wanted AS SELECT $ids AS ids;
+		DO \$\$ DECLARE began timestamptz;
+		BEGIN
+			PERFORM count(*) FROM truust_get_orders((SELECT ids[1:8] FROM wanted));
+			began := clock_timestamp();
+			$1;
+			PERFORM set_config('bench.took', extract(epoch FROM clock_timestamp() - began)::text, false);
+		END \$\$;
+		SELECT current_setting('bench.took')" | tail -n 1
+}
+together=$(elapsed "PERFORM count(*) FROM truust_get_orders((SELECT ids FROM wanted))")
+one_by_one=$(elapsed "PERFORM count(*) FROM unnest((SELECT ids[1:100] FROM wanted)) i, LATERAL truust_get_order(i)")
+row "truust_get_orders, 1,000 ids at 20 ms, 8 connections" "$(divide "$together" 1 %.2f) s" \
+	"one by one $(divide "$one_by_one" 0.1 %.1f) s (from 100)" "$(divide "$(divide "$one_by_one" 0.1 %f)" "$together" %.1f) times faster (bound: 8)"
+control POST /_sim/settings '{"delay_ms": 0}'
+
+# ------------------------------------------------------------------ memory
+
+# One session for all of it, asked how much it holds from outside.
+coproc SESSION { psql -XAtq 2>&1; }
+tell()
+{
+	printf '%s\n\\echo end-of-answer\n' "$1" >&"${SESSION[1]}"
+	while read -r line <&"${SESSION[0]}" && [ "$line" != end-of-answer ]
+	do
+		echo "$line"
+	done
+}
+pid=$(tell "SELECT pg_backend_pid();")
+resident()
+{
+	awk '/^VmRSS/ { print $2 }' "/proc/$pid/status"
+}
+tell "SELECT gets(2000, $order);" >/dev/null
+before=$(resident) fds=$(find "/proc/$pid/fd" -mindepth 1 | wc -l)
+tell "SELECT gets(10000, $order) FROM generate_series(1, 10);" >/dev/null
+row "backend's memory over 100,000 calls" "$(($(resident) - before)) kB" "$before kB before" \
+	"$(($(find "/proc/$pid/fd" -mindepth 1 | wc -l) - fds)) more descriptors"
+printf '\\q\n' >&"${SESSION[1]}"
+wait "$SESSION_PID" 2>/dev/null || true
+
+# ------------------------------------------------------------------ letting go
+
+control POST /_sim/rules '{"operation": "getOrder", "times": 0, "do": "hang"}'
+late()
+{
+	local block="DO \$\$ BEGIN PERFORM truust_get_order($order); EXCEPTION WHEN query_canceled THEN
+		RAISE WARNING 'late %', extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000 - 50; END \$\$;"
+
+	{
+		echo "SET statement_timeout = '50ms';"
+		for _ in $(seq 200)
+		do
+			echo "$block"
+		done
+	} | psql -Xq 2>&1 | sed -n 's/.*late \(-\{0,1\}[0-9.]*\)$/\1/p' | sort -g
+}
+times=$(late)
+control DELETE /_sim/rules
+at()
+{
+	sed -n "$1p" <<<"$times" | awk '{ printf "%.1f", $1 }'
+}
+row "cancel of a call that gets no answer: 50 %, 99 %, 100 %" "$(at 100), $(at 198), $(at 200) ms" "$(wc -l <<<"$times") calls" "limit 10 ms"
