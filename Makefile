@@ -20,10 +20,14 @@ MAKECMDGOALS ?= all
 
 SQL_PARTS = $(sort $(wildcard sql/[0-9]*.sql))
 
-truust--$(EXTVERSION).sql: $(SQL_PARTS) truust.control
+# Put together each time, as a part may have gone; replaced only if it is another.
+truust--$(EXTVERSION).sql: FORCE
 	@{ printf '%s\n' '\echo Use "CREATE EXTENSION truust" to load this file. \quit'; \
 	   for part in $(SQL_PARTS); do echo; echo "-- $$part"; echo; cat $$part; done; } > $@.tmp
-	@mv $@.tmp $@
+	@if cmp -s $@.tmp $@; then rm -f $@.tmp; else mv $@.tmp $@; fi
+
+FORCE: ;
+.PHONY: FORCE
 
 ifneq ($(filter $(FRONT_GOALS),$(MAKECMDGOALS)),)
 

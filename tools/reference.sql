@@ -12,7 +12,7 @@ CREATE TEMP VIEW members AS
 
 CREATE TEMP VIEW functions AS
     SELECT p.oid, p.proname AS name, p.prokind AS kind, p.pronamespace::regnamespace::text AS schema,
-           pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result,
+           regexp_replace(pg_get_function_arguments(p.oid), 'NULL::[a-z ]+(\[\])?', 'NULL', 'g') AS arguments, pg_get_function_result(p.oid) AS result,
            p.prorettype = 'trigger'::regtype OR p.prorettype = 'event_trigger'::regtype AS is_trigger,
            coalesce(obj_description(p.oid, 'pg_proc'), '') AS comment,
            e.method, e.path
@@ -84,5 +84,5 @@ SELECT '
 
 Functions of the schema `truust` that the extension itself calls.
 ';
-SELECT format('- `%s`: %s', pg_temp.signature(f), comment)
+SELECT format('- `%s.%s(%s)%s`: %s', schema, name, arguments, ' RETURNS ' || result, comment)
   FROM functions f WHERE schema = 'truust' ORDER BY name, arguments;
