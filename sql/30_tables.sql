@@ -156,12 +156,13 @@ CREATE TABLE truust.requests (
     http_status integer,
     response jsonb,
     error text,
-    on_done regprocedure,
+    on_done text,
     search_path text,
     marker uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
     sequence_group text,
     fence bigint NOT NULL DEFAULT 0,
     sent_at timestamptz,
+    looks integer NOT NULL DEFAULT 0,
     attachment_id bigint,
     attachment_row jsonb,
     done_state text CHECK (done_state IN ('pending', 'done', 'dead')),
@@ -175,16 +176,34 @@ COMMENT ON COLUMN truust.requests.key IS 'idempotency key: unique for each role'
 COMMENT ON COLUMN truust.requests.role IS 'role that enqueued it, whose key it is sent with';
 COMMENT ON COLUMN truust.requests.server IS 'foreign server that it is sent to';
 COMMENT ON COLUMN truust.requests.state IS 'queued; sending (claimed); done; failed (refused by the API); uncertain (may have been executed, a person must look)';
+COMMENT ON COLUMN truust.requests.attempts IS 'times that it was sent';
+COMMENT ON COLUMN truust.requests.next_attempt_at IS 'queued: not sent before this time (infinity: waits behind another request of its group); sending: when its outcome is looked up (infinity: in flight); ended: when on_done is tried again';
+COMMENT ON COLUMN truust.requests.http_status IS 'status of the last answer; NULL: none came';
 COMMENT ON COLUMN truust.requests.response IS 'resource that the API returned';
+COMMENT ON COLUMN truust.requests.error IS 'why the last attempt brought no result';
+COMMENT ON COLUMN truust.requests.on_done IS 'signature of the function that is called with the row when it has ended';
+COMMENT ON COLUMN truust.requests.search_path IS 'search_path of the session that enqueued it, in force while on_done runs';
+COMMENT ON COLUMN truust.requests.looks IS 'times that its outcome was looked up in vain since it was sent';
+COMMENT ON COLUMN truust.requests.attachment_id IS 'truust.attachments.id of the table whose row it came from';
+COMMENT ON COLUMN truust.requests.attachment_row IS 'primary key of that row';
 COMMENT ON COLUMN truust.requests.marker IS 'how the request is found again at Truust, where the operation takes tag or metadata';
 COMMENT ON COLUMN truust.requests.sequence_group IS 'requests of one group are sent one after the other, in the order of their ids';
 COMMENT ON COLUMN truust.requests.fence IS 'number of the claim: a result with another number is not recorded';
 COMMENT ON COLUMN truust.requests.sent_at IS 'when the last attempt began';
-COMMENT ON COLUMN truust.requests.done_state IS 'what became of on_done and of the attached row; NULL: nothing to do';
+COMMENT ON COLUMN truust.requests.done_state IS 'what became of on_done and of the attached row: pending (will be tried again), done, dead (a person must look); NULL: nothing to do';
+COMMENT ON COLUMN truust.requests.done_error IS 'why on_done or the update of the attached row failed';
+
+CREATE TABLE truust.request_places (
+    place text NOT NULL,
+    since timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE truust.request_places IS 'One row: where the outbox was last at work. On another server, in another database or after a change of timeline (promotion, point-in-time recovery), queued requests may have been sent already and are looked up first.';
+COMMENT ON COLUMN truust.request_places.place IS 'system identifier, database OID and timeline';
 
 CREATE TABLE truust.attachments (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     relation regclass NOT NULL UNIQUE,
+    key_columns name[] NOT NULL,
     args jsonb NOT NULL,
     order_id_column name NOT NULL,
     status_column name,
@@ -195,3 +214,8 @@ CREATE TABLE truust.attachments (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE truust.attachments IS 'Merchant tables that truust_attach() ties to orders.';
+COMMENT ON COLUMN truust.attachments.relation IS 'the attached table';
+COMMENT ON COLUMN truust.attachments.key_columns IS 'columns of its primary key, by which a row is found again';
+COMMENT ON COLUMN truust.attachments.args IS 'parameters of create_order, each with the column that it is taken from';
+COMMENT ON COLUMN truust.attachments.role IS 'role that attached it: requests are sent with its key, and the table is written with its rights';
+COMMENT ON COLUMN truust.attachments.search_path IS 'search_path of the attaching session, in force while the table is written';

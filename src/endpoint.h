@@ -40,8 +40,10 @@ typedef enum TruustLookup
 	TRUUST_LOOKUP_ORDER_PAYIN,	/* get the order's payin */
 	TRUUST_LOOKUP_ORDER_PAYOUT, /* get the order's payout */
 	TRUUST_LOOKUP_REFUND_MARKER,	/* list refunds, compare the marker */
-	TRUUST_LOOKUP_PAYIN_STATUS, /* get the payin: is it cancelled or refunded */
-	TRUUST_LOOKUP_SUBSCRIPTION_STATUS	/* get the subscription: is it cancelled */
+	TRUUST_LOOKUP_PAYIN_STATUS, /* get the payin: is it cancelled */
+	TRUUST_LOOKUP_SUBSCRIPTION_STATUS,	/* get the subscription: is it cancelled */
+	TRUUST_LOOKUP_VERIFICATION_STATUS,	/* get the verification: has its review been asked for */
+	TRUUST_LOOKUP_CARD_GONE		/* get the card: is it gone */
 } TruustLookup;
 
 typedef struct TruustEndpoint
