@@ -29,6 +29,13 @@
 #define DISCARD_STRANGER ((uint64_t) 64 << 10)	/* read from an unknown sender before a refusal */
 #define DISCARD_FACTOR 8		/* and from a known one, times max_body */
 
+typedef enum Page
+{
+	PAGE_NONE,
+	PAGE_HEALTH,
+	PAGE_METRICS
+} Page;
+
 typedef struct Request
 {
 	Webhook		hook;
@@ -38,8 +45,10 @@ typedef struct Request
 	size_t		room;			/* of body, also what is counted as memory in use */
 	unsigned	status;			/* 0 while nothing speaks against it */
 	uint64_t	may_discard;	/* bytes still to be read before a refusal */
+	Page		page;			/* what a GET wants */
 	bool		begun;			/* the access handler has seen it */
-	bool		submitted;
+	bool		submitted;		/* lent to the batcher */
+	bool		concluded;		/* and seen coming back */
 } Request;
 
 static HttpSettings settings;
@@ -126,7 +135,15 @@ drop_body(Request *request)
 static enum MHD_Result
 answer(Request *request)
 {
+	Gauges		gauges;
+
 	client_enter(request->client, CLIENT_ANSWERING);
+	if (request->page != PAGE_NONE && request->status == 0)
+	{
+		fill_gauges(&gauges);
+		return request->page == PAGE_HEALTH ? answer_health(request->connection, &gauges) :
+			answer_metrics(request->connection, &gauges);
+	}
 	return answer_status(request->connection, request->status, atomic_load(&closing));
 }
 
@@ -155,30 +172,33 @@ refuse(Request *request, unsigned status, uint64_t may_discard)
 													  MHD_HTTP_HEADER_EXPECT) != NULL;
 
 	request->status = status;
-	if (length == 0 || expects || (length > may_discard && length != UINT64_MAX))
+	if (length > 0 && (expects || (length > may_discard && length != UINT64_MAX)))
 		return answer(request);
 	request->may_discard = may_discard;
 	return MHD_YES;
 }
 
+/*
+ * Nothing is answered before the request is complete, else libmicrohttpd
+ * closes the connection.
+ */
 static enum MHD_Result
 begin_get(Request *request, const char *path)
 {
-	bool		health = strcmp(path, "/healthz") == 0;
-	Gauges		gauges;
-
-	if (!health && (strcmp(path, "/metrics") != 0 || settings.metrics == METRICS_OFF))
+	if (strcmp(path, "/healthz") == 0)
+		request->page = PAGE_HEALTH;
+	else if (strcmp(path, "/metrics") == 0 && settings.metrics != METRICS_OFF)
+		request->page = PAGE_METRICS;
+	else
 		return refuse(request, MHD_HTTP_NOT_FOUND, DISCARD_STRANGER);
-	if (!health && settings.metrics == METRICS_TOKEN &&
+	if (request->page == PAGE_METRICS && settings.metrics == METRICS_TOKEN &&
 		!request_authenticated(request->connection, path, &settings.rules))
 	{
 		metrics_add(auth_failures, 1);
 		return refuse(request, MHD_HTTP_UNAUTHORIZED, DISCARD_STRANGER);
 	}
-	client_enter(request->client, CLIENT_ANSWERING);
-	fill_gauges(&gauges);
-	return health ? answer_health(request->connection, &gauges) :
-		answer_metrics(request->connection, &gauges);
+	request->may_discard = DISCARD_STRANGER;
+	return MHD_YES;
 }
 
 static enum MHD_Result
@@ -219,7 +239,7 @@ begin(Request *request, const char *path, const char *method)
 static enum MHD_Result
 take_piece(Request *request, const char *data, size_t *size)
 {
-	if (request->status == 0)
+	if (request->status == 0 && request->page == PAGE_NONE)
 	{
 		request->status = append(request, data, *size);
 		if (request->status != 0)
@@ -281,6 +301,7 @@ conclude(Request *request)
 	};
 
 	atomic_fetch_sub(&in_batcher, 1);
+	request->concluded = true;
 	request->status = statuses[request->hook.outcome];
 	if (request->status == MHD_HTTP_OK)
 	{
@@ -309,7 +330,9 @@ on_request(void *cls, struct MHD_Connection *connection, const char *path, const
 		return take_piece(request, data, size);
 	if (request->submitted)
 		return conclude(request);
-	return request->status == 0 ? submit(request) : answer(request);
+	if (request->status != 0 || request->page != PAGE_NONE)
+		return answer(request);
+	return submit(request);
 }
 
 /* The request line is there: the request's time begins. */
@@ -346,6 +369,9 @@ on_completed(void *cls, struct MHD_Connection *connection, void **state,
 	if (request == NULL)
 		return;
 	client_enter(request->client, CLIENT_IDLE);
+	/* The client may have gone while it was suspended. */
+	if (request->submitted && !request->concluded)
+		atomic_fetch_sub(&in_batcher, 1);
 	drop_body(request);
 	request_release(&request->hook);
 	free(request);
