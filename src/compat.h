@@ -37,6 +37,21 @@
 	pg_foreign_server_aclcheck(serverid, roleid, ACL_USAGE)
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#define truust_function_aclcheck(function, roleid) \
+	object_aclcheck(ProcedureRelationId, function, roleid, ACL_EXECUTE)
+#else
+#define truust_function_aclcheck(function, roleid) \
+	pg_proc_aclcheck(function, roleid, ACL_EXECUTE)
+#endif
+
+/* 15: the timeline that this server writes; before, a variable that is right outside recovery */
+#if PG_VERSION_NUM >= 150000
+#define truust_timeline() GetWALInsertionTimeLine()
+#else
+#define truust_timeline() ThisTimeLineID
+#endif
+
 /* 15: a generator of random numbers of its own; from 0 to under 1 */
 #if PG_VERSION_NUM >= 150000
 #define truust_random_fraction() pg_prng_double(&pg_global_prng_state)

@@ -42,6 +42,7 @@
 
 #define READ_CONNECTION_AGE 60L /* s */
 #define WRITE_CONNECTION_AGE 4L /* s; the shortest habit of common servers is 5 */
+#define UPLOAD_BUFFER_SIZE 16384L	/* bytes; libcurl's minimum */
 #define CA_CACHE_TIME 300L		/* s until a changed CA file is read again */
 
 bool		truust_http_has_prereq = false;
@@ -276,6 +277,8 @@ set_transport(TruustHttpTransfer *t)
 	SET(t, CURLOPT_USERAGENT, "truust/" TRUUST_VERSION);
 	SET(t, CURLOPT_TCP_NODELAY, 1L);
 	SET(t, CURLOPT_TCP_KEEPALIVE, 1L);
+	/* allocated anew for each body; the default of 64 kB makes malloc ask the kernel each time */
+	SET(t, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_SIZE);
 	SET(t, CURLOPT_MAXAGE_CONN, READ_CONNECTION_AGE);
 	SET(t, CURLOPT_HTTPGET, 1L);
 	SET(t, CURLOPT_HTTPHEADER, &t->headers[HEADER_ACCEPT]);

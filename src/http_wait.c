@@ -379,13 +379,13 @@ work_on_sockets(void)
 
 /* ms to wait for at most: timeout_ms or libcurl's timer, whichever is sooner; -1: no limit. */
 static long
-wait_limit(long timeout_ms)
+wait_limit(long timeout_ms, int64 now)
 {
 	int64		left;
 
 	if (engine.timer == NO_TIMER)
 		return timeout_ms;
-	left = engine.timer - truust_http_now();
+	left = engine.timer - now;
 	left = left > 0 ? (left + 999) / 1000 : 0;
 	return timeout_ms < 0 || left < timeout_ms ? (long) left : timeout_ms;
 }
@@ -395,9 +395,10 @@ truust_http_wait(long timeout_ms)
 {
 	WaitEvent	events[2];
 	bool		latch_is_set = false;
+	int64		now = engine.timer == NO_TIMER ? 0 : truust_http_now();
 	int			n;
 
-	n = WaitEventSetWait(engine.set, wait_limit(timeout_ms), events, lengthof(events),
+	n = WaitEventSetWait(engine.set, wait_limit(timeout_ms, now), events, lengthof(events),
 						 engine.wait_event);
 	for (int i = 0; i < n; i++)
 	{
@@ -406,7 +407,10 @@ truust_http_wait(long timeout_ms)
 		else
 			work_on_sockets();
 	}
-	if (engine.timer != NO_TIMER && engine.timer <= truust_http_now())
+	/* where there were events, a timer that ran out just now can wait for the next round */
+	if (n == 0 && engine.timer != NO_TIMER)
+		now = truust_http_now();
+	if (engine.timer <= now)
 		work_on_timer();
 	return latch_is_set;
 }
