@@ -439,10 +439,7 @@ load(int fd, SpoolBatch *batch, uint64_t offset, size_t size, size_t max_rows)
 	return true;
 }
 
-/*
- * There is no record at the segment's offset: step over the damage to the next
- * one, or to the end, and correct the counts.
- */
+/* There is no record at the segment's offset: step over to the next, or the end. */
 static bool
 step_over(Spool *spool, Segment *segment, int fd, SpoolBatch *batch, size_t size)
 {
@@ -455,11 +452,6 @@ step_over(Spool *spool, Segment *segment, int fd, SpoolBatch *batch, size_t size
 	spool_save_damaged(spool, segment->number, offset, batch->buffer, next);
 	pthread_mutex_lock(&spool->mutex);
 	segment->offset = offset + next;
-	if (segment->offset == segment->size)
-	{
-		spool->records -= segment->records;
-		segment->records = 0;
-	}
 	pthread_mutex_unlock(&spool->mutex);
 	return true;
 }
@@ -504,6 +496,14 @@ spool_read(Spool *spool, SpoolBatch *batch, size_t max_rows, size_t max_bytes)
 		pthread_mutex_lock(&spool->mutex);
 		remove_finished(spool);
 		segment = spool->first;
+		if (segment != NULL && segment->offset == segment->size)
+		{
+			/* Damage has taken the records that are still counted. */
+			spool->records -= segment->records;
+			segment->records = 0;
+			remove_finished(spool);
+			segment = spool->first;
+		}
 		if (segment != NULL)
 		{
 			end = segment->size;

@@ -214,12 +214,12 @@ scan_file(Spool *spool, int fd, Segment *segment, const Position *position)
 
 	if (fstat(fd, &state) != 0)
 		return false;
-	if (state.st_size == 0)
-		return true;
+	if (state.st_size < SPOOL_HEAD_SIZE)
+		return true;			/* died while creating it */
 	bytes = mmap(NULL, (size_t) state.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (bytes == MAP_FAILED)
 		return false;
-	segment->size = state.st_size < SPOOL_HEAD_SIZE ? 0 : SPOOL_HEAD_SIZE;
+	segment->size = SPOOL_HEAD_SIZE;
 	good = scan_bytes(spool, fd, segment, position, bytes, (uint64_t) state.st_size);
 	munmap(bytes, (size_t) state.st_size);
 	return good;
