@@ -157,6 +157,8 @@ truust_http_next(long timeout_ms)
 		bool		latch_is_set;
 
 		CHECK_FOR_INTERRUPTS();
+		/* a quick peer's answer may have come while the request was being started */
+		collect_finished();
 		if ((req = next_done()) != NULL)
 			return req;
 		latch_is_set = truust_http_wait(timeout_ms == 0 ? 0 : left_until(deadline));
