@@ -134,4 +134,11 @@ include $(PGXS)
 
 -include $(OBJS:.o=.d)
 
+clean: clean-programs
+
+clean-programs:
+	@for dir in src/receiver test/simulator test/bench; do $(MAKE) -s --no-print-directory -C $$dir clean; done
+
+.PHONY: clean-programs
+
 endif
