@@ -22,7 +22,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define FIRST_ROOM 4096			/* for a body whose length is not announced */
@@ -414,7 +414,7 @@ http_start(const HttpSettings *given)
 {
 	unsigned	flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
 	struct MHD_OptionItem tls[] = {
-		{MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t) tls_retrieve, NULL},
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *) tls_retrieve},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *) TLS_PRIORITIES},
 		{MHD_OPTION_END, 0, NULL},
 	};
@@ -469,6 +469,9 @@ http_stop(int64_t timeout_ms)
 
 	atomic_store(&closing, true);
 	socket = MHD_quiesce_daemon(http_daemon);
+	/* Refuse connections at once; the descriptor may still be watched. */
+	if (socket >= 0)
+		shutdown(socket, SHUT_RDWR);
 	if (!wait_for_zero(&active, timeout_ms))
 		log_warning("%d request(s) were not complete in time", atomic_load(&active));
 	/* libmicrohttpd must not be stopped while a connection is suspended. */
