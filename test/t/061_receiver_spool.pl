@@ -1,0 +1,289 @@
+# truust-receiver without its database: bodies wait in the spool and come in later, in order; nothing is lost by
+# kill -9, torn or damaged files, a full spool, a slow or refusing database, or a failover.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
+use JSON::PP;
+use POSIX ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TruustReceiver;
+
+my $node = TruustReceiver::new_node('spool', init => { allows_streaming => 1 });
+my $number = 0;    # of the last body sent
+my @taken;         # numbers of the bodies answered 200
+
+sub empty_table
+{
+    $node->safe_psql('postgres', 'DELETE FROM truust.webhooks');
+    @taken = ();
+}
+
+# Send the next bodies, one after the other; returns the statuses that came, each once.
+sub send_some
+{
+    my ($receiver, $count, $padding) = @_;
+    my %statuses;
+
+    for (1 .. $count)
+    {
+        my $status = $receiver->send_hook('order.published', ++$number . ' ' . 'x' x ($padding || 0));
+        $statuses{$status} = 1;
+        push @taken, $number if $status == 200;
+    }
+    return join ' ', sort keys %statuses;
+}
+
+# The numbers in the table, in the order in which they were inserted.
+sub stored
+{
+    my ($server) = @_;
+    return ($server || $node)->safe_psql('postgres',
+        "SELECT string_agg(split_part(convert_from(body, 'UTF8'), ' ', 1), ' ' ORDER BY id) FROM truust.webhooks");
+}
+
+sub segments
+{
+    my ($receiver) = @_;
+    return sort glob "$receiver->{dir}/spool/[0-9a-f]*.seg";
+}
+
+sub health
+{
+    my ($receiver) = @_;
+    my $answer = $receiver->get('/healthz');
+    my $state = decode_json($answer->{content});
+
+    return "$answer->{status} $state->{database} $state->{spool}{state}";
+}
+
+# ------------------------------------------------------------------ away and back
+
+my $receiver = TruustReceiver->start(node => $node);
+$receiver->wait_until_drained;
+is(send_some($receiver, 5), '200', 'with the database');
+$node->stop('immediate');
+is(send_some($receiver, 20), '200', 'without the database');
+is($receiver->metric('spool_records'), 20, 'the bodies are in the spool');
+is(health($receiver), '200 down filling', 'health says so');
+$node->start;
+is(send_some($receiver, 30), '200', 'while it comes back');
+ok($receiver->wait_until_drained, 'the spool is handed in');
+is(health($receiver), '200 up empty', 'health says so');
+is(send_some($receiver, 5), '200', 'afterwards');
+is(stored(), "@taken", 'everything once and in order');
+is(join(' ', segments($receiver)), '', 'no segment is left');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM truust.webhooks a, truust.webhooks b '
+            . 'WHERE a.id < b.id AND a.received_at > b.received_at'), 0, 'received_at is when it was received');
+is($node->safe_psql('postgres', q{SELECT DISTINCT event || (headers ? 'host') FROM truust.webhooks}),
+    'order.publishedtrue', 'with event and headers');
+
+# An idle connection that is lost is noticed without a request.
+$node->restart('immediate');
+ok(TruustReceiver::wait_for(sub { $node->safe_psql('postgres',
+            "SELECT count(*) FROM pg_stat_activity WHERE usename = 'hook'") == 2 }),
+    'it connects again by itself');
+ok($receiver->wait_until_drained, 'and uses the database');
+
+# ------------------------------------------------------------------ stop and start with a spool
+
+empty_table();
+$node->stop('fast');
+is(send_some($receiver, 10), '200', 'bodies go to the spool');
+is($receiver->stop, 0, 'stop');
+$receiver->run;
+is($receiver->metric('spool_records'), 10, 'they are there after a start');
+is(send_some($receiver, 10), '200', 'more of them');
+$node->start;
+ok($receiver->wait_until_drained, 'handed in');
+is(stored(), "@taken", 'once and in order');
+
+# ------------------------------------------------------------------ kill -9, torn and damaged ends
+
+empty_table();
+$node->stop('fast');
+for my $round (1 .. 4)
+{
+    my $sender = fork;
+    if ($sender == 0)
+    {
+        # Requests go on until the receiver is gone; those answered are reported.
+        open my $file, '>', "$receiver->{dir}/answered" or die;
+        for (my $i = $number + 1; ; $i++)
+        {
+            last if $receiver->send_hook('order.published', "$i " . 'x' x 500) != 200;
+            syswrite $file, "$i\n";
+        }
+        POSIX::_exit(0);
+    }
+    ok($receiver->wait_for_metric('spool_records', sub { $_ >= @taken + 20 }), "round $round: bodies arrive");
+    $receiver->end_by('KILL');
+    waitpid $sender, 0;
+    push @taken, split /\n/, slurp_file("$receiver->{dir}/answered");
+    # One more may be in the spool without an answer.
+    $number = $taken[-1] + 1;
+
+    my @files = segments($receiver);
+    if ($round == 2)
+    {
+        open my $file, '>>', $files[-1] or die;
+        print $file "TRHK" . "\x10\0\0\0" . 'half';
+        close $file;
+    }
+    elsif ($round == 3)
+    {
+        open my $file, '>>', $files[-1] or die;
+        print $file "\0" x 5000;
+        close $file;
+    }
+    elsif ($round == 4)
+    {
+        open my $file, '>', "$receiver->{dir}/spool/7fffffffffffff00.seg" or die;
+        print $file 'TRUU';
+        close $file;
+    }
+    $receiver->run;
+    cmp_ok($receiver->metric('spool_records'), '>=', scalar @taken, 'nothing answered is missing after kill -9');
+}
+like($receiver->log_text, qr/cut \d+ bytes of a half-written record/, 'torn ends are cut');
+$node->start;
+ok($receiver->wait_until_drained, 'handed in');
+{
+    my %wanted = map { $_ => 1 } @taken;
+    my @stored = split / /, stored();
+    my @answered = grep { $wanted{$_} } @stored;
+    is("@answered", "@taken", 'all that was answered, once and in order');
+    cmp_ok(@stored - @answered, '<=', 4, 'and at most one unanswered of each round');
+}
+
+# A damaged record in the middle costs itself only, and its bytes are kept.
+empty_table();
+$node->stop('fast');
+is(send_some($receiver, 9), '200', 'bodies go to the spool');
+$receiver->stop;
+{
+    my ($file) = segments($receiver);
+    my $bytes = slurp_file($file);
+    $bytes =~ s/\b$taken[4] \z|$taken[4] (?=TRHK)/X/ or die;
+    open my $out, '+<', $file or die;
+    binmode $out;
+    print $out $bytes =~ s/X(?=TRHK)/'?' x length("$taken[4] ")/er;
+    close $out;
+}
+$receiver->run;
+$node->start;
+ok($receiver->wait_until_drained, 'handed in');
+is(stored(), join(' ', @taken[ 0 .. 3, 5 .. 8 ]), 'all but the damaged one');
+is(scalar(my @kept = glob "$receiver->{dir}/spool/damaged-*"), 1, 'whose bytes are kept');
+like($receiver->log_text, qr/are not readable as webhooks/, 'and the log says it');
+
+# ------------------------------------------------------------------ refused rows
+
+empty_table();
+$node->safe_psql('postgres', "ALTER TABLE truust.webhooks ADD CONSTRAINT no_evil CHECK (event <> 'evil')");
+$node->stop('fast');
+is(send_some($receiver, 3), '200', 'bodies go to the spool');
+is($receiver->send_hook('evil', 'evil 1'), 200, 'one that the database will refuse');
+is(send_some($receiver, 3), '200', 'and more');
+$node->start;
+ok($receiver->wait_until_drained, 'the spool is drained nevertheless');
+is(stored(), "@taken", 'with all others in the table');
+is($receiver->metric('set_aside_total'), 1, 'and the refused one set aside');
+$receiver->stop;
+$node->safe_psql('postgres', 'ALTER TABLE truust.webhooks DROP CONSTRAINT no_evil');
+rename "$receiver->{dir}/spool/refused.seg", "$receiver->{dir}/spool/0000000000000000.seg" or die;
+$receiver->run;
+ok(TruustReceiver::wait_for(sub { stored() eq "@taken evil" }), 'renamed, it is handed in again');
+$receiver->stop;
+
+# ------------------------------------------------------------------ a slow database
+
+empty_table();
+$receiver = TruustReceiver->start(node => $node, args => [ '--database-timeout', '200ms' ]);
+$receiver->wait_until_drained;
+{
+    my ($in, $out) = ('', '');
+    my $timer = IPC::Run::timeout(180);
+    my $psql = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, $timer);
+
+    $in .= "BEGIN; LOCK TABLE truust.webhooks; SELECT 'locked';\n";
+    $psql->pump until $out =~ /locked/;
+    is(send_some($receiver, 10), '200', 'answered although the table is locked');
+    cmp_ok($receiver->metric('spooled_total'), '>=', 10, 'through the spool');
+    $in .= "COMMIT;\n\\q\n";
+    $psql->finish;
+}
+ok($receiver->wait_until_drained, 'handed in');
+{
+    my %seen;
+    is(join(' ', grep { !$seen{$_}++ } split / /, stored()), "@taken", 'each at least once, in order');
+}
+$receiver->stop;
+
+# ------------------------------------------------------------------ a full spool, and none
+
+empty_table();
+$receiver = TruustReceiver->start(node => $node, args => [ '--spool-limit', '64k' ]);
+$receiver->wait_until_drained;
+$node->stop('fast');
+is(send_some($receiver, 100, 1000), '200 503', 'a full spool answers 503');
+cmp_ok(scalar @taken, '>', 40, 'after taking many');
+is(health($receiver), '503 down full', 'health says so');
+cmp_ok($receiver->metric('spool_bytes'), '<=', 65536, 'the limit holds');
+$node->start;
+ok($receiver->wait_until_drained, 'handed in');
+is(send_some($receiver, 5, 1000), '200', 'and it takes more');
+is(stored(), "@taken", 'what was answered 200 is there, and nothing else');
+is(health($receiver), '200 up empty', 'health is back');
+$receiver->stop;
+
+empty_table();
+$receiver = TruustReceiver->start(node => $node, spool => 0, args => [ '--database-timeout', '200ms' ]);
+is(send_some($receiver, 3), '200', 'without a spool');
+$node->stop('fast');
+is(send_some($receiver, 3), '503', 'an absent database means 503');
+is(health($receiver), '503 down off', 'health says so');
+$node->start;
+ok($receiver->wait_for_metric('database_up', sub { $_ == 1 }), 'the database is back');
+is(send_some($receiver, 3), '200', 'and used');
+is(stored(), "@taken", 'what was answered 200 is there');
+$receiver->stop;
+
+# ------------------------------------------------------------------ two receivers, one spool
+
+$receiver = TruustReceiver->start(node => $node);
+{
+    my $second = bless { %$receiver, how => { %{ $receiver->{how} }, listen => '127.0.0.1:0' } }, 'TruustReceiver';
+    my ($out, $err) = ('', '');
+    IPC::Run::run([ $second->command ], '>', \$out, '2>', \$err);
+    like($err, qr/another receiver is using it/, 'a spool belongs to one receiver');
+}
+$receiver->stop;
+
+# ------------------------------------------------------------------ failover
+
+empty_table();
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+my $dsn = sprintf "host='%s,%s' port=%d,%d user=hook dbname=postgres", $standby->host, $node->host, $standby->port, $node->port;
+$receiver = TruustReceiver->start(dsn => $dsn);
+$receiver->wait_until_drained;
+is(send_some($receiver, 5), '200', 'of two hosts the writable one is used');
+is(stored(), "@taken", 'the first is a standby');
+$node->wait_for_catchup($standby);
+$node->stop('fast');
+is(send_some($receiver, 10), '200', 'the primary is gone');
+$standby->promote;
+ok($receiver->wait_until_drained, 'after the promotion the spool is handed in');
+is(send_some($receiver, 5), '200', 'at the new primary');
+is(stored($standby), "@taken", 'nothing is missing there');
+$receiver->stop;
+$standby->stop;
+
+done_testing;
