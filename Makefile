@@ -114,7 +114,7 @@ EXTENSION = truust
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 DATA = $(wildcard truust--*--*.sql)
 DATA_built = truust--$(EXTVERSION).sql
-EXTRA_CLEAN = src/built-for.tmp $(wildcard src/*.d src/*.gcno src/*.gcda) results regression.diffs regression.out output_iso tmp_check
+EXTRA_CLEAN = src/built-for.tmp src/built-of.tmp $(wildcard src/*.d src/*.gcno src/*.gcda) results regression.diffs regression.out output_iso tmp_check
 
 PG_CPPFLAGS = -MMD -MP -Isrc $(CURL_CFLAGS) -DTRUUST_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -Wall -Wextra -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered $(TRUUST_CFLAGS)
@@ -134,11 +134,14 @@ include $(PGXS)
 
 -include $(OBJS:.o=.d)
 
-# What was built for another server or with other flags is built again.
-BUILT_FOR = src/built-for.tmp
-$(OBJS): $(BUILT_FOR)
-$(BUILT_FOR): FORCE
-	@echo '$(includedir_server) $(TRUUST_CFLAGS)' | cmp -s - $@ || echo '$(includedir_server) $(TRUUST_CFLAGS)' >$@
+# What was built for another server, with other flags, or of other files is built again.
+stamp = @echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
+$(OBJS): src/built-for.tmp
+src/built-for.tmp: FORCE
+	$(call stamp,$(includedir_server) $(TRUUST_CFLAGS))
+$(shlib): src/built-of.tmp
+src/built-of.tmp: FORCE
+	$(call stamp,$(OBJS) $(TRUUST_LDFLAGS))
 
 clean: clean-programs
 
