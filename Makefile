@@ -39,7 +39,7 @@ setup: ## install the packages that building and testing need
 	@tools/setup build programs server test lint
 
 demo: ## an order from SQL, its life from webhooks (KEEP=1 stays; SERVER=sandbox KEY_FILE=... uses your own key)
-	@KEEP="$(KEEP)" SERVER="$(SERVER)" KEY_FILE="$(KEY_FILE)" tools/demo.sh
+	@KEEP="$(KEEP)" SERVER="$(SERVER)" SUBDOMAIN="$(SUBDOMAIN)" KEY_FILE="$(KEY_FILE)" tools/demo.sh
 
 check: ## everything that must hold before a change is done (CHECK="regress tap" for some of it)
 	@tools/check $(CHECK)

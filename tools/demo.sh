@@ -4,7 +4,8 @@
 # Starts a throwaway server with the workers, an API simulator, and truust-receiver between the two; all of it is
 # gone at the end.  KEEP=1 opens psql there first (without a terminal: waits until it is stopped).
 # SERVER=sandbox KEY_FILE=... walks against Truust's sandbox with your own key; what only the simulator can do (a buyer
-# who pays at once, webhooks to this machine) is told instead.  NO_COLOR=1 for plain text.
+# who pays at once, webhooks to this machine) is told instead.  SUBDOMAIN=... where your account has one of its own; SERVER may
+# also be the base URL of something that speaks the API.  NO_COLOR=1 for plain text.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -127,7 +128,10 @@ install()
 		sql "CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (base_url '$TRUUST_BASE_URL');"
 		sql "CREATE USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (secret_key 'sk_stage_any_will_do_here');"
 	else
-		sql "CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (environment '$SERVER');"
+		case $SERVER in
+			http*) sql "CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (base_url '$SERVER');" ;;
+			*) sql "CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (environment '$SERVER'${SUBDOMAIN:+, subdomain '$SUBDOMAIN'});" ;;
+		esac
 		sql "CREATE USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (secret_key_file '$KEY_FILE');"
 	fi
 	wait_for "SELECT count(*) >= 2 FROM truust_status() WHERE database = current_database()"
@@ -307,8 +311,8 @@ prepare()
 
 	case $SERVER in
 		simulator) goals='all simulator receiver' ;;
-		sandbox) [ -r "${KEY_FILE:-}" ] || fail "SERVER=sandbox needs KEY_FILE=<file with the secret key>" ;;
-		*) fail "SERVER is simulator or sandbox" ;;
+		sandbox | http*) [ -r "${KEY_FILE:-}" ] || fail "SERVER=sandbox needs KEY_FILE=<file with the secret key>" ;;
+		*) fail "SERVER is simulator, sandbox, or a base URL" ;;
 	esac
 	tools/setup build programs server demo || fail "the packages are not there"
 	work_area

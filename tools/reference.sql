@@ -60,8 +60,9 @@ SELECT format(E'\n### %s\n\n%s\n\n```sql\n%s\n```', name, comment, pg_temp.signa
 
 SELECT '
 ## Types';
-SELECT format(E'\n### %s\n\n%s\n\n| field | type |\n| --- | --- |\n%s', t.typname, coalesce(obj_description(t.oid, 'pg_type'), ''),
-              (SELECT string_agg(format('| `%s` | %s |', a.attname, format_type(a.atttypid, a.atttypmod)), E'\n' ORDER BY a.attnum)
+SELECT format(E'\n### %s\n\n%s\n\n| field | type | meaning |\n| --- | --- | --- |\n%s', t.typname, coalesce(obj_description(t.oid, 'pg_type'), ''),
+              (SELECT string_agg(format('| `%s` | %s | %s |', a.attname, format_type(a.atttypid, a.atttypmod),
+                                        pg_temp.in_table(col_description(c.oid, a.attnum))), E'\n' ORDER BY a.attnum)
                  FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped))
   FROM pg_type t
   JOIN members m ON m.classid = 'pg_type'::regclass AND m.objid = t.oid
