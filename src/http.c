@@ -148,35 +148,30 @@ deadline_after(long timeout_ms)
 TruustHttpRequest *
 truust_http_next(long timeout_ms)
 {
-	int64		deadline = timeout_ms > 0 ? deadline_after(timeout_ms) : NO_DEADLINE;
-	TruustHttpRequest *req;
+	int64		deadline = deadline_after(timeout_ms);
+	bool		waited = false;
+	bool		latch_is_set = false;
 
 	truust_http_open();
 	for (;;)
 	{
-		bool		latch_is_set;
+		TruustHttpRequest *req;
 
 		CHECK_FOR_INTERRUPTS();
-		/* a quick peer's answer may have come while the request was being started */
+		/* before the wait too: a quick peer has answered while the request was being started */
 		collect_finished();
 		if ((req = next_done()) != NULL)
-			return req;
-		latch_is_set = truust_http_wait(timeout_ms == 0 ? 0 : left_until(deadline));
-		collect_finished();
-		if (n_done > 0 && (req = next_done()) != NULL)
-		{
-			/* a latch that is set stays so: the next wait will see it */
-			CHECK_FOR_INTERRUPTS();
-			return req;
-		}
+			return req;			/* a latch that is set stays so: the next wait will see it */
 		if (latch_is_set)
 		{
 			ResetLatch(MyLatch);
 			CHECK_FOR_INTERRUPTS();
 			return NULL;
 		}
-		if (timeout_ms == 0 || left_until(deadline) == 0)
+		if (waited && left_until(deadline) == 0)
 			return NULL;
+		latch_is_set = truust_http_wait(left_until(deadline));
+		waited = true;
 	}
 }
 
