@@ -120,6 +120,14 @@ CREATE TEMP VIEW actual_fields AS
 SELECT 'missing', t.* FROM (SELECT * FROM wanted_fields EXCEPT ALL SELECT * FROM actual_fields) t ORDER BY 2, 3;
 SELECT 'extra', t.* FROM (SELECT * FROM actual_fields EXCEPT ALL SELECT * FROM wanted_fields) t ORDER BY 2, 3;
 SELECT count(DISTINCT type) FROM actual_fields;
+-- Comments: the operation of the API, and each parameter in its place.
+SELECT p.proname, right(obj_description(p.oid, 'pg_proc'), 60)
+  FROM calls p LEFT JOIN truust.endpoints() e ON p.proname = 'truust_' || e.name
+ WHERE obj_description(p.oid, 'pg_proc') NOT LIKE format(E'%%\nAPI: %s, %s %s', e.operation, e.method, e.path) IS NOT FALSE ORDER BY 1;
+SELECT p.proname, a.names, p.proargnames
+  FROM pg_proc p, LATERAL (SELECT array_agg(m[1]) AS names FROM regexp_matches(obj_description(p.oid, 'pg_proc'), E'\n- ([a-z0-9_]+): ', 'g') m) a
+ WHERE p.prosrc IN ('truust_call', 'truust_call_set', 'truust_get_many', 'truust_charge_direct_link')
+   AND a.names IS DISTINCT FROM p.proargnames ORDER BY 1;
 -- What no single operation gives.
 SELECT oid::regprocedure, proargnames, pg_get_function_result(oid), prosrc
   FROM pg_proc WHERE prosrc IN ('truust_get_many', 'truust_charge_direct_link') ORDER BY oid::regprocedure::text;
