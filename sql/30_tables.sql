@@ -39,10 +39,11 @@ CREATE TABLE truust.orders (
     status_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     looked_at timestamptz,
-    digests bigint[] NOT NULL DEFAULT '{}',
+    watch_from timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    digests bytea NOT NULL DEFAULT '',
     PRIMARY KEY (id, server)
 ) WITH (fillfactor = 80);
-CREATE INDEX orders_unfinished ON truust.orders (id) WHERE NOT finished;
+CREATE INDEX orders_unfinished ON truust.orders (watch_from) WHERE NOT finished;
 COMMENT ON TABLE truust.orders IS 'Last known state of each order, from write calls, webhooks and looks at the API.';
 COMMENT ON COLUMN truust.orders.id IS 'the order''s id at Truust';
 COMMENT ON COLUMN truust.orders.server IS 'foreign server (account and environment) that the order lives at';
@@ -55,7 +56,8 @@ COMMENT ON COLUMN truust.orders.noted_at IS 'when this table first knew the orde
 COMMENT ON COLUMN truust.orders.status_at IS 'when the status last changed here';
 COMMENT ON COLUMN truust.orders.updated_at IS 'when anything was last written here';
 COMMENT ON COLUMN truust.orders.looked_at IS 'when the API was last asked about the order';
-COMMENT ON COLUMN truust.orders.digests IS 'the last events applied, as 64-bit digests: how a duplicate is known';
+COMMENT ON COLUMN truust.orders.watch_from IS 'truust.sync_interval after this the API is asked about an unfinished order, unless there was news';
+COMMENT ON COLUMN truust.orders.digests IS 'the last events applied, as 64-bit digests one after the other: how a duplicate is known';
 
 CREATE TABLE truust.payins (
     id bigint NOT NULL,
@@ -88,6 +90,7 @@ COMMENT ON TABLE truust.payouts IS 'Last known state of each payout (the money g
 CREATE TABLE truust.events (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     event text NOT NULL,
+    sent_as text,
     order_id bigint,
     server text,
     status text,
@@ -102,6 +105,8 @@ CREATE TABLE truust.events (
 );
 CREATE INDEX events_order_id ON truust.events (order_id);
 COMMENT ON TABLE truust.events IS 'History: each event of an order once, in the order of application. Kept for truust.retention.';
+COMMENT ON COLUMN truust.events.sent_as IS 'the sender''s name for the event, where it is another';
+COMMENT ON COLUMN truust.events.status IS 'status of the order after the event; of a stale or unconfirmed one, what it claimed';
 COMMENT ON COLUMN truust.events.outcome IS 'applied; stale (came late, changed nothing); unconfirmed (the API did not confirm what the body claimed)';
 COMMENT ON COLUMN truust.events.source IS 'what told of it: a webhook, a call in a session, a deferred request, a look at the API (sync), or truust_replay()';
 
@@ -119,7 +124,9 @@ CREATE TABLE truust.webhooks (
     next_attempt_at timestamptz,
     error text
 );
-CREATE INDEX webhooks_waiting ON truust.webhooks (order_id, id) WHERE state <> 'new';
+CREATE INDEX webhooks_waiting ON truust.webhooks (order_id) WHERE state = 'retry';
+CREATE INDEX webhooks_due ON truust.webhooks (next_attempt_at, id) WHERE state = 'retry';
+CREATE INDEX webhooks_dead ON truust.webhooks (id) WHERE state = 'dead';
 COMMENT ON TABLE truust.webhooks IS 'Intake: webhooks that came and are not applied yet, and the dead letters among them.';
 COMMENT ON COLUMN truust.webhooks.event IS 'event as the sender called it; NULL: read from the body';
 COMMENT ON COLUMN truust.webhooks.body IS 'body as it came, byte for byte';
@@ -130,7 +137,7 @@ COMMENT ON COLUMN truust.webhooks.error IS 'why the last attempt failed';
 
 CREATE TABLE truust.handlers (
     event text NOT NULL,
-    handler regprocedure NOT NULL,
+    handler text NOT NULL,
     role name NOT NULL,
     search_path text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -138,6 +145,7 @@ CREATE TABLE truust.handlers (
 );
 COMMENT ON TABLE truust.handlers IS 'Functions that truust_on() registered.';
 COMMENT ON COLUMN truust.handlers.event IS 'event that it is called for; * for all';
+COMMENT ON COLUMN truust.handlers.handler IS 'signature of the function, with its schema';
 COMMENT ON COLUMN truust.handlers.role IS 'role that registered it, and whose rights it runs with';
 COMMENT ON COLUMN truust.handlers.search_path IS 'search_path of the registering session, in force while it runs';
 
@@ -211,6 +219,7 @@ CREATE TABLE truust.attachments (
     server text NOT NULL,
     role name NOT NULL,
     search_path text NOT NULL,
+    index_name text,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE truust.attachments IS 'Merchant tables that truust_attach() ties to orders.';
@@ -219,3 +228,4 @@ COMMENT ON COLUMN truust.attachments.key_columns IS 'columns of its primary key,
 COMMENT ON COLUMN truust.attachments.args IS 'parameters of create_order, each with the column that it is taken from';
 COMMENT ON COLUMN truust.attachments.role IS 'role that attached it: requests are sent with its key, and the table is written with its rights';
 COMMENT ON COLUMN truust.attachments.search_path IS 'search_path of the attaching session, in force while the table is written';
+COMMENT ON COLUMN truust.attachments.index_name IS 'index on the order''s id that truust_attach() made, and truust_detach() drops';

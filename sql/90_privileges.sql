@@ -27,6 +27,7 @@ CREATE VIEW truust.privileges AS
                ('operate', 'truust_resolve_request'),
                ('operate', 'truust_attach'),
                ('operate', 'truust_detach'),
+               ('operate', 'attached'),
                ('operate', 'truust_on'),
                ('operate', 'truust_off'),
                ('operate', 'truust_drain'),

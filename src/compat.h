@@ -8,7 +8,9 @@
 #ifndef TRUUST_COMPAT_H
 #define TRUUST_COMPAT_H
 
+#include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_proc.h"
 #if PG_VERSION_NUM >= 150000
 #include "common/pg_prng.h"
 #endif
@@ -45,11 +47,46 @@
 	pg_proc_aclcheck(function, roleid, ACL_EXECUTE)
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#define truust_owns_relation(relation, roleid) \
+	object_ownercheck(RelationRelationId, relation, roleid)
+#else
+#define truust_owns_relation(relation, roleid) pg_class_ownercheck(relation, roleid)
+#endif
+
 /* 15: the timeline that this server writes; before, a variable that is right outside recovery */
 #if PG_VERSION_NUM >= 150000
 #define truust_timeline() GetWALInsertionTimeLine()
 #else
 #define truust_timeline() ThisTimeLineID
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define truust_function_aclcheck(function, roleid) \
+	object_aclcheck(ProcedureRelationId, function, roleid, ACL_EXECUTE)
+#else
+#define truust_function_aclcheck(function, roleid) pg_proc_aclcheck(function, roleid, ACL_EXECUTE)
+#endif
+
+/* 14: the hook of utility commands is told whether the tree is read-only */
+#if PG_VERSION_NUM >= 140000
+#define TRUUST_UTILITY_PARAMETERS \
+	PlannedStmt *pstmt, const char *queryString, bool readOnlyTree, ProcessUtilityContext context, \
+	ParamListInfo params, QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
+#define TRUUST_UTILITY_ARGUMENTS pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc
+#else
+#define TRUUST_UTILITY_PARAMETERS \
+	PlannedStmt *pstmt, const char *queryString, ProcessUtilityContext context, ParamListInfo params, \
+	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
+#define TRUUST_UTILITY_ARGUMENTS pstmt, queryString, context, params, queryEnv, dest, qc
+#endif
+
+/* 16: one function checks who owns any kind of object */
+#if PG_VERSION_NUM >= 160000
+#define truust_database_ownercheck(database, roleid) \
+	object_ownercheck(DatabaseRelationId, database, roleid)
+#else
+#define truust_database_ownercheck(database, roleid) pg_database_ownercheck(database, roleid)
 #endif
 
 /* 15: a generator of random numbers of its own; from 0 to under 1 */

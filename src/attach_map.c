@@ -1,0 +1,273 @@
+/*-------------------------------------------------------------------------
+ *
+ * attach_map.c
+ *		Attachments as they are stored, and the SQL that follows from them.
+ *
+ * Columns are kept by name, because their numbers do not survive a dump.  All
+ * SQL made here quotes every name, and runs with the rights of the role that
+ * inserted (new rows) or attached (rows that are filled in), never the
+ * extension's: a column's type may bring code of its own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "attach_map.h"
+#include "json.h"
+#include "statement.h"
+
+#define OPERATION "create_order"
+
+char *
+truust_relation_name(Oid relation)
+{
+	char	   *name = get_rel_name(relation);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("an attached table with OID %u does not exist any more", relation)));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
+}
+
+char *
+truust_type_name(Oid type)
+{
+	return format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+Oid
+truust_attached_column_type(Oid relation, const char *column, const char *what)
+{
+	AttrNumber	number = get_attnum(relation, column);
+
+	if (number <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("table %s has no column \"%s\"", truust_relation_name(relation), column),
+				 errdetail("truust_attach() takes it for %s.", what),
+				 errhint("After renaming or dropping columns of an attached table, call truust_detach() and truust_attach() again.")));
+	return get_atttype(relation, number);
+}
+
+/* ---------------------------------------------------------------- reading */
+
+int
+truust_mappings_of(Jsonb *args, TruustMapping **mappings)
+{
+	const TruustSignature *signature = truust_endpoint_signature(truust_endpoint_find(OPERATION));
+	TruustMapping *result = palloc(sizeof(TruustMapping) * Max(signature->n_parameters, 1));
+	int			n = 0;
+
+	for (int i = 0; i < signature->n_parameters; i++)
+	{
+		const TruustParameter *p = &signature->parameters[i];
+		char	   *column = truust_json_get_text(args, p->name);
+
+		if (column == NULL)
+			continue;
+		result[n].parameter = p;
+		result[n++].column = column;
+	}
+	*mappings = result;
+	return n;
+}
+
+static char **
+read_names(Datum value, int *n)
+{
+	Datum	   *elements;
+	char	  **names;
+
+	deconstruct_array(DatumGetArrayTypeP(value), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
+					  &elements, NULL, n);
+	names = palloc(sizeof(char *) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+		names[i] = pstrdup(NameStr(*DatumGetName(elements[i])));
+	return names;
+}
+
+TruustAttachment *
+truust_attachment_read(uint64 row)
+{
+	TruustAttachment *attachment = palloc0(sizeof(TruustAttachment));
+	bool		isnull;
+
+	attachment->id = DatumGetInt64(truust_result(row, 1, &isnull));
+	attachment->relation = DatumGetObjectId(truust_result(row, 2, &isnull));
+	attachment->keys = read_names(truust_result(row, 3, &isnull), &attachment->n_keys);
+	attachment->n_mappings = truust_mappings_of(DatumGetJsonbPCopy(truust_result(row, 4, &isnull)),
+												&attachment->mappings);
+	attachment->order_id = truust_result_text(row, 5);
+	attachment->status = truust_result_text(row, 6);
+	attachment->link = truust_result_text(row, 7);
+	attachment->server = truust_result_text(row, 8);
+	attachment->role = truust_result_text(row, 9);
+	attachment->search_path = truust_result_text(row, 10);
+	attachment->index_name = truust_result_text(row, 11);
+	return attachment;
+}
+
+TruustAttachment *
+truust_attachment_get(int64 id)
+{
+	static TruustStatement query = {
+		"SELECT " TRUUST_ATTACHMENT_COLUMNS " FROM truust.attachments a WHERE a.id = $1", 1, {INT8OID}
+	};
+	Datum		value = Int64GetDatum(id);
+
+	if (truust_statement_run(&query, &value, NULL, 1) == 0)
+		return NULL;
+	return truust_attachment_read(0);
+}
+
+/* ---------------------------------------------------------------- SQL */
+
+/* ONLY, unless the rows are in partitions: an inheritance child has a primary key of its own. */
+static const char *
+only(Oid relation)
+{
+	return get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ";
+}
+
+/* "column" = v.field::type */
+static void
+append_assignment(StringInfo sql, const TruustAttachment *attachment, const char *column,
+				  const char *what, const char *expression)
+{
+	Oid			type = truust_attached_column_type(attachment->relation, column, what);
+
+	appendStringInfo(sql, "%s = CAST(%s AS %s)", quote_identifier(column), expression,
+					 truust_type_name(type));
+}
+
+char *
+truust_fill_statement(const TruustAttachment *attachment)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "UPDATE %s%s AS t SET ", only(attachment->relation),
+					 truust_relation_name(attachment->relation));
+	append_assignment(&sql, attachment, attachment->order_id, "the order's id", "v.order_id");
+	if (attachment->status)
+	{
+		appendStringInfoString(&sql, ", ");
+		append_assignment(&sql, attachment, attachment->status, "the order's status", "v.status");
+	}
+	if (attachment->link)
+	{
+		appendStringInfoString(&sql, ", ");
+		append_assignment(&sql, attachment, attachment->link, "the buyer's link", "v.link");
+	}
+	appendStringInfoString(&sql,
+						   " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
+						   " pg_catalog.unnest($3), pg_catalog.unnest($4))"
+						   " AS v (key, order_id, status, link) WHERE ");
+	for (int i = 0; i < attachment->n_keys; i++)
+	{
+		const char *column = attachment->keys[i];
+		Oid			type = truust_attached_column_type(attachment->relation, column, "its primary key");
+
+		appendStringInfo(&sql, "%st.%s = CAST(v.key OPERATOR(pg_catalog.->>) %s AS %s)",
+						 i > 0 ? " AND " : "", quote_identifier(column), quote_literal_cstr(column),
+						 truust_type_name(type));
+	}
+	return sql.data;
+}
+
+/* An order's id, as the column holds it; an id beyond the column's range matches nothing. */
+static void
+append_order_match(StringInfo sql, const TruustAttachment *attachment)
+{
+	Oid			type = truust_attached_column_type(attachment->relation, attachment->order_id,
+												   "the order's id");
+
+	if (getBaseType(type) == INT4OID)
+		appendStringInfo(sql,
+						 "t.%s = CASE WHEN v.order_id OPERATOR(pg_catalog.<=) 2147483647"
+						 " THEN CAST(v.order_id AS pg_catalog.int4) END",
+						 quote_identifier(attachment->order_id));
+	else
+		appendStringInfo(sql, "t.%s = CAST(v.order_id AS %s)", quote_identifier(attachment->order_id),
+						 truust_type_name(type));
+}
+
+char *
+truust_update_statement(const TruustAttachment *attachment)
+{
+	StringInfoData sql;
+	StringInfoData changed;
+	const char *link = attachment->link ? quote_identifier(attachment->link) : NULL;
+
+	if (attachment->status == NULL && link == NULL)
+		return NULL;
+	initStringInfo(&sql);
+	initStringInfo(&changed);
+	appendStringInfo(&sql, "UPDATE %s%s AS t SET ", only(attachment->relation),
+					 truust_relation_name(attachment->relation));
+	if (attachment->status)
+	{
+		append_assignment(&sql, attachment, attachment->status, "the order's status", "v.status");
+		appendStringInfo(&changed, "CAST(t.%s AS pg_catalog.text) IS DISTINCT FROM v.status",
+						 quote_identifier(attachment->status));
+	}
+	if (link)
+	{
+		appendStringInfoString(&sql, attachment->status ? ", " : "");
+		append_assignment(&sql, attachment, attachment->link, "the buyer's link",
+						  psprintf("COALESCE(v.link, CAST(t.%s AS pg_catalog.text))", link));
+		appendStringInfo(&changed,
+						 "%s(v.link IS NOT NULL AND CAST(t.%s AS pg_catalog.text) IS DISTINCT FROM v.link)",
+						 attachment->status ? " OR " : "", link);
+	}
+	appendStringInfoString(&sql,
+						   " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
+						   " pg_catalog.unnest($3)) AS v (order_id, status, link) WHERE ");
+	append_order_match(&sql, attachment);
+	appendStringInfo(&sql, " AND (%s)", changed.data);
+	return sql.data;
+}
+
+char *
+truust_request_select(const TruustAttachment *attachment, const char *source)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT pg_catalog.jsonb_build_object(");
+	for (int i = 0; i < attachment->n_mappings; i++)
+	{
+		const TruustMapping *m = &attachment->mappings[i];
+
+		(void) truust_attached_column_type(attachment->relation, m->column,
+										   psprintf("parameter \"%s\"", m->parameter->name));
+		appendStringInfo(&sql, "%s%s, CAST(n.%s AS %s)", i > 0 ? ", " : "",
+						 quote_literal_cstr(m->parameter->name), quote_identifier(m->column),
+						 truust_type_name(m->parameter->type));
+	}
+	appendStringInfoString(&sql, "), pg_catalog.jsonb_build_object(");
+	for (int i = 0; i < attachment->n_keys; i++)
+	{
+		(void) truust_attached_column_type(attachment->relation, attachment->keys[i],
+										   "its primary key");
+		appendStringInfo(&sql, "%s%s, n.%s", i > 0 ? ", " : "",
+						 quote_literal_cstr(attachment->keys[i]), quote_identifier(attachment->keys[i]));
+	}
+	appendStringInfoString(&sql, "), CASE");
+	for (int i = 0; i < attachment->n_mappings; i++)
+		if (attachment->mappings[i].parameter->required)
+			appendStringInfo(&sql, " WHEN n.%s IS NULL THEN %s",
+							 quote_identifier(attachment->mappings[i].column),
+							 quote_literal_cstr(attachment->mappings[i].column));
+	(void) truust_attached_column_type(attachment->relation, attachment->order_id, "the order's id");
+	appendStringInfo(&sql, " END FROM %s WHERE n.%s IS NULL", source,
+					 quote_identifier(attachment->order_id));
+	return sql.data;
+}

@@ -1,0 +1,276 @@
+/*-------------------------------------------------------------------------
+ *
+ * attach_trigger.c
+ *		New rows of an attached table into requests.
+ *
+ * An ordinary table has one trigger for each statement, which reads the new
+ * rows from the transition table piece by piece: memory stays flat however
+ * many there are.  A partitioned table has a row trigger, because only those
+ * are passed on to its partitions and fire for rows inserted there directly.
+ *
+ * The arguments are computed as whoever inserts (a column's type may bring
+ * code of its own); the requests are written as the owner of the extension's
+ * tables, and belong to the role that attached the table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/partition.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "attach_map.h"
+#include "compat.h"
+#include "owner.h"
+#include "slots.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(truust_attached);
+
+#define ROWS_AT_ONCE 1000
+#define TRANSITION_TABLE "truust_new"
+
+/*
+ * What a trigger needs, kept for the session.  An attachment never changes,
+ * and its trigger's OID is never another's.
+ */
+typedef struct AttachedTrigger
+{
+	Oid			trigger;		/* hash key */
+	MemoryContext context;
+	TruustAttachment *attachment;
+	SPIPlanPtr	select;
+} AttachedTrigger;
+
+static HTAB *triggers = NULL;
+
+static TruustStatement insert_query = {
+	"INSERT INTO truust.requests (operation, args, role, server, search_path, attachment_id, attachment_row)"
+	" SELECT 'create_order', v.args, $3, $4, $5, $6, v.key"
+	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS v (args, key)",
+	6, {JSONBARRAYOID, JSONBARRAYOID, NAMEOID, TEXTOID, TEXTOID, INT8OID}
+};
+
+/* ---------------------------------------------------------------- the trigger's entry */
+
+static void
+forget(AttachedTrigger *entry)
+{
+	Oid			key = entry->trigger;
+
+	if (entry->select)
+		SPI_freeplan(entry->select);
+	if (entry->context)
+		MemoryContextDelete(entry->context);
+	hash_search(triggers, &key, HASH_REMOVE, NULL);
+}
+
+/* The attachment that the trigger was made for; a trigger that somebody else made is refused. */
+static TruustAttachment *
+attachment_of(const TriggerData *data)
+{
+	Oid			relation = RelationGetRelid(data->tg_relation);
+	TruustRoleState state;
+	TruustAttachment *attachment = NULL;
+
+	if (data->tg_trigger->tgnargs == 1)
+	{
+		truust_owner_enter(&state, true);
+		attachment = truust_attachment_get(strtoll(data->tg_trigger->tgargs[0], NULL, 10));
+		truust_owner_leave(&state);
+	}
+	if (attachment == NULL ||
+		!(attachment->relation == relation ||
+		  list_member_oid(get_partition_ancestors(relation), attachment->relation)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s is not attached", truust_relation_name(relation)),
+				 errhint("Only truust_attach() makes triggers that call truust.attached(). Drop trigger \"%s\".",
+						 data->tg_trigger->tgname)));
+	return attachment;
+}
+
+static SPIPlanPtr
+prepare_select(const TriggerData *data, const TruustAttachment *attachment)
+{
+	bool		by_row = TRIGGER_FIRED_FOR_ROW(data->tg_event);
+	Oid			row_type = data->tg_relation->rd_rel->reltype;
+	char	   *sql = truust_request_select(attachment,
+										   by_row ? "(SELECT ($1).*) AS n" : TRANSITION_TABLE " AS n");
+	SPIPlanPtr	plan = SPI_prepare(sql, by_row ? 1 : 0, &row_type);
+
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not prepare the trigger of %s: %s",
+			 RelationGetRelationName(data->tg_relation), SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/*
+ * The entry of the trigger that is firing.  A plan that is no longer valid is
+ * made anew, because a column may be gone.
+ */
+static AttachedTrigger *
+entry_of(const TriggerData *data)
+{
+	AttachedTrigger *entry;
+	MemoryContext context,
+				old;
+	TruustAttachment *attachment;
+	SPIPlanPtr	select;
+	Oid			key = data->tg_trigger->tgoid;
+
+	if (triggers == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(AttachedTrigger);
+		triggers = hash_create("truust attached triggers", 16, &ctl, HASH_ELEM | HASH_BLOBS);
+	}
+	entry = hash_search(triggers, &key, HASH_FIND, NULL);
+	if (entry && SPI_plan_is_valid(entry->select))
+		return entry;
+	if (entry)
+		forget(entry);
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "truust attached trigger",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	attachment = attachment_of(data);
+	select = prepare_select(data, attachment);
+	MemoryContextSwitchTo(old);
+
+	entry = hash_search(triggers, &key, HASH_ENTER, NULL);
+	entry->context = context;
+	entry->attachment = attachment;
+	entry->select = select;
+	MemoryContextSetParent(context, TopMemoryContext);
+	return entry;
+}
+
+/* ---------------------------------------------------------------- rows into requests */
+
+/* Refuse a row that create_order could never be called with. */
+static void
+check_row(const TruustAttachment *attachment, uint64 row)
+{
+	char	   *column = truust_result_text(row, 3);
+	const char *parameter = "";
+
+	if (column == NULL)
+		return;
+	for (int i = 0; i < attachment->n_mappings; i++)
+		if (strcmp(attachment->mappings[i].column, column) == 0)
+			parameter = attachment->mappings[i].parameter->name;
+	ereport(ERROR,
+			(errcode(ERRCODE_NOT_NULL_VIOLATION),
+			 errmsg("column \"%s\" of table %s must not be null", column,
+					truust_relation_name(attachment->relation)),
+			 errdetail("The table is attached: each new row becomes an order, whose parameter \"%s\" is taken from this column.",
+					   parameter),
+			 errhint("Set the column \"%s\" in the same statement to insert a row that is an order already, or has none.",
+					 attachment->order_id)));
+}
+
+/* The rows of the last result into requests. */
+static void
+enqueue_rows(const TruustAttachment *attachment, uint64 n)
+{
+	TruustColumn args;
+	TruustColumn keys;
+	Datum		values[6];
+	TruustRoleState state;
+	bool		isnull;
+
+	if (n == 0)
+		return;
+	truust_column_init(&args, JSONBOID, n);
+	truust_column_init(&keys, JSONBOID, n);
+	for (uint64 i = 0; i < n; i++)
+	{
+		check_row(attachment, i);
+		truust_column_add(&args, truust_result(i, 1, &isnull), false);
+		truust_column_add(&keys, truust_result(i, 2, &isnull), false);
+	}
+	values[0] = truust_column_array(&args);
+	values[1] = truust_column_array(&keys);
+	values[2] = DirectFunctionCall1(namein, CStringGetDatum(attachment->role));
+	values[3] = CStringGetTextDatum(attachment->server);
+	values[4] = CStringGetTextDatum(attachment->search_path);
+	values[5] = Int64GetDatum(attachment->id);
+	truust_owner_enter(&state, false);
+	truust_statement_run(&insert_query, values, NULL, 0);
+	truust_owner_leave(&state);
+	truust_worker_wake_at_commit(TRUUST_WORKER_REQUESTS);
+}
+
+static void
+enqueue_statement(TriggerData *data)
+{
+	AttachedTrigger *entry;
+	Portal		portal;
+	MemoryContext piece;
+
+	SPI_register_trigger_data(data);
+	entry = entry_of(data);
+	portal = SPI_cursor_open(NULL, entry->select, NULL, NULL, true);
+	piece = AllocSetContextCreate(CurrentMemoryContext, "truust new rows", ALLOCSET_DEFAULT_SIZES);
+	for (;;)
+	{
+		MemoryContext old = MemoryContextSwitchTo(piece);
+		SPITupleTable *rows;
+		uint64		n;
+
+		SPI_cursor_fetch(portal, true, ROWS_AT_ONCE);
+		n = SPI_processed;
+		rows = SPI_tuptable;
+		enqueue_rows(entry->attachment, n);
+		SPI_freetuptable(rows);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(piece);
+		if (n < ROWS_AT_ONCE)
+			break;
+	}
+	SPI_cursor_close(portal);
+}
+
+static void
+enqueue_row(TriggerData *data)
+{
+	AttachedTrigger *entry = entry_of(data);
+	Datum		row = heap_copy_tuple_as_datum(data->tg_trigtuple,
+											   RelationGetDescr(data->tg_relation));
+	int			result = SPI_execute_plan(entry->select, &row, NULL, true, 0);
+
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "could not read a new row: %s", SPI_result_code_string(result));
+	enqueue_rows(entry->attachment, SPI_processed);
+}
+
+/* truust.attached(): the trigger of attached tables */
+Datum
+truust_attached(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(data->tg_event) ||
+		!TRIGGER_FIRED_BY_INSERT(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("truust.attached() is an AFTER INSERT trigger that truust_attach() makes")));
+	SPI_connect();
+	if (TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		enqueue_row(data);
+	else
+		enqueue_statement(data);
+	SPI_finish();
+	return PointerGetDatum(NULL);
+}

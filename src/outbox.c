@@ -1,0 +1,378 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox.c
+ *		The outbox's cycle: record, claim, send, wait.
+ *
+ * Answers are recorded and new requests claimed in one transaction, so that a
+ * backlog costs one flush to disk for each batch.  How many rows a claim takes
+ * adapts itself: as many as are answered in BATCH_TIME, because what is claimed
+ * and not sent when the process dies must be looked up.
+ *
+ * While it has flights in hand a process holds a lock of its own on the
+ * outbox, across its transactions: nobody else may take them for abandoned.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/memutils.h"
+
+#include "guc.h"
+#include "outbox.h"
+#include "pause.h"
+#include "worker.h"
+
+/* Time that one batch should last, and that an answer may wait to be recorded with others. */
+#define BATCH_TIME 40			/* ms */
+#define RECORD_DELAY 15			/* ms */
+
+/* Longest wait for answers before the queue is looked at again. */
+#define LONGEST_WAIT 1000		/* ms */
+
+/* History is swept this often, this much at a time. */
+#define SWEEP_INTERVAL 60000	/* ms */
+#define SWEEP_ROWS 1000
+
+/* The lock; see worker.c for the numbers that are taken. */
+#define LOCK_CLASS 0x54525553
+#define LOCK_OBJECT ((TRUUST_WORKER_REQUESTS << 16) | 0xFFFF)
+#define LOCK_SUBCLASS 5
+
+static bool own_worker = false; /* this process is the requests worker */
+static bool locked = false;
+static bool more_due = true;	/* the last claim left something that is due */
+static int64 due_at = 0;		/* monotonic ms: when something becomes due; -1: nothing known */
+static int64 claimed_at = 0;	/* monotonic ms of the last claim */
+static int64 swept_at = 0;
+
+PGDLLEXPORT void truust_requests_main(Datum arg);
+
+/* ---------------------------------------------------------------- the lock */
+
+static void
+set_lock_tag(LOCKTAG *tag)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, LOCK_CLASS, LOCK_OBJECT, LOCK_SUBCLASS);
+}
+
+/* The worker goes on without; who works in the foreground waits for its turn. */
+static bool
+lock_outbox(void)
+{
+	LOCKTAG		tag;
+
+	if (locked)
+		return true;
+	set_lock_tag(&tag);
+	if (LockAcquire(&tag, ExclusiveLock, true, own_worker) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	locked = true;
+	return true;
+}
+
+static void
+unlock_outbox(void)
+{
+	LOCKTAG		tag;
+
+	if (!locked)
+		return;
+	set_lock_tag(&tag);
+	LockRelease(&tag, ExclusiveLock, true);
+	locked = false;
+}
+
+/* ---------------------------------------------------------------- lists */
+
+static bool
+anything_in_hand(void)
+{
+	return truust_outbox.n_unsent + truust_outbox.n_flying + truust_outbox.n_answered > 0;
+}
+
+static void
+open_outbox(void)
+{
+	if (truust_outbox.context)
+		return;
+	truust_outbox.context = AllocSetContextCreate(TopMemoryContext, "truust outbox",
+												  ALLOCSET_DEFAULT_SIZES);
+	dlist_init(&truust_outbox.fresh);
+	dlist_init(&truust_outbox.unsent);
+	dlist_init(&truust_outbox.flying);
+	dlist_init(&truust_outbox.answered);
+	truust_outbox.batch = truust_max_in_flight;
+}
+
+/* The transaction is committed: what was claimed may be sent, what was recorded is forgotten. */
+static void
+move_on(void)
+{
+	while (!dlist_is_empty(&truust_outbox.answered))
+	{
+		TruustFlight *flight = dlist_container(TruustFlight, node,
+											   dlist_pop_head_node(&truust_outbox.answered));
+
+		truust_outbox.n_answered--;
+		if (flight->verdict == TRUUST_FLIGHT_NONE)
+			dlist_push_tail(&truust_outbox.fresh, &flight->node);	/* a look that goes on */
+		else
+			truust_flight_free(flight);
+	}
+	while (!dlist_is_empty(&truust_outbox.fresh))
+	{
+		TruustFlight *flight = dlist_container(TruustFlight, node,
+											   dlist_pop_head_node(&truust_outbox.fresh));
+		bool		ended = flight->verdict != TRUUST_FLIGHT_NONE;
+
+		dlist_push_tail(ended ? &truust_outbox.answered : &truust_outbox.unsent, &flight->node);
+		if (ended)
+			truust_outbox.n_answered++;
+		else
+			truust_outbox.n_unsent++;
+	}
+}
+
+/* What an unfinished transaction claimed is not ours. */
+static void
+drop_fresh(void)
+{
+	while (!dlist_is_empty(&truust_outbox.fresh))
+		truust_flight_free(dlist_container(TruustFlight, node,
+										   dlist_pop_head_node(&truust_outbox.fresh)));
+}
+
+/* ---------------------------------------------------------------- a round's transaction */
+
+/* Remove a little of the history that is older than truust.retention. */
+static bool
+sweep(void)
+{
+	static TruustStatement query = {
+		"DELETE FROM truust.requests d WHERE d.id = ANY (ARRAY ("
+		"SELECT r.id FROM truust.requests r WHERE r.state IN ('done', 'failed')"
+		" AND (r.done_state IS NULL OR r.done_state = 'done')"
+		" AND r.finished_at < pg_catalog.now() - $1 * interval '1 minute'"
+		" ORDER BY r.finished_at LIMIT $2))",
+		2, {INT4OID, INT4OID}
+	};
+	Datum		values[2] = {Int32GetDatum(truust_retention), Int32GetDatum(SWEEP_ROWS)};
+	int64		now = truust_monotonic_ms();
+	uint64		n;
+
+	if (truust_retention < 0 || now - swept_at < SWEEP_INTERVAL)
+		return false;
+	n = truust_outbox_run(&query, values);
+	if (n < SWEEP_ROWS)
+		swept_at = now;
+	return n > 0;
+}
+
+static void
+note_wait(long wait)
+{
+	int64		at = truust_monotonic_ms() + wait;
+
+	if (wait >= 0 && (due_at < 0 || at < due_at))
+		due_at = at;
+}
+
+/* Everything that may be begun while nobody has paused it; returns whether anything was written. */
+static bool
+begin_work(void)
+{
+	bool		wrote = false;
+	long		wait;
+
+	if (!anything_in_hand())
+	{
+		wrote |= truust_outbox_settle_in();
+		wrote |= truust_outbox_recover();
+	}
+	if (truust_outbox.n_unsent == 0)
+	{
+		wrote |= truust_outbox_claim(&more_due, &wait);
+		note_wait(wait);
+	}
+	wrote |= truust_outbox_complete_pending(&wait);
+	note_wait(wait);
+	wrote |= sweep();
+	return wrote;
+}
+
+/*
+ * One transaction: record what is answered, claim what is due.  It is flushed
+ * to disk whatever synchronous_commit says: what follows goes over the wire.
+ */
+static void
+turn(void)
+{
+	bool		wrote = truust_outbox.n_answered > 0;
+	bool		paused;
+
+	truust_worker_begin();
+	SPI_connect();
+	due_at = -1;
+	more_due = false;
+	paused = truust_paused("requests");
+	truust_outbox.taking_back = paused;
+	if (wrote)
+		truust_outbox_record();
+	if (!paused)
+		wrote |= begin_work();
+	claimed_at = truust_monotonic_ms();
+	SPI_finish();
+	if (wrote)
+		ForceSyncCommit();
+	truust_worker_activity(paused ? TRUUST_SLOT_PAUSED : TRUUST_SLOT_BUSY,
+						   paused ? "paused" : "sending requests");
+	truust_worker_commit();
+	move_on();
+}
+
+/* ---------------------------------------------------------------- the cycle */
+
+static int64
+oldest_answer_age(void)
+{
+	TruustFlight *flight;
+
+	if (truust_outbox.n_answered == 0)
+		return 0;
+	flight = dlist_container(TruustFlight, node, dlist_head_node(&truust_outbox.answered));
+	return truust_monotonic_ms() - flight->answered_at;
+}
+
+/* Whether it is time for a transaction. */
+static bool
+turn_is_due(bool woken)
+{
+	int64		now = truust_monotonic_ms();
+	bool		idle = truust_outbox.n_flying + truust_outbox.n_unsent == 0;
+
+	if (truust_outbox.n_answered > 0 &&
+		(idle || truust_outbox.n_answered >= truust_outbox.batch || oldest_answer_age() >= RECORD_DELAY))
+		return true;
+	if (truust_outbox.n_unsent > 0)
+		return false;
+	return idle || woken || more_due || (due_at >= 0 && due_at <= now) ||
+		now - claimed_at >= truust_naptime;
+}
+
+/* Claim as much as will be sent in BATCH_TIME. */
+static void
+adapt_batch(int64 elapsed)
+{
+	if (elapsed < BATCH_TIME && truust_outbox.batch < truust_batch_size)
+		truust_outbox.batch = Min(truust_outbox.batch * 2, truust_batch_size);
+	else if (elapsed > 2 * BATCH_TIME)
+		truust_outbox.batch = Max(truust_outbox.batch / 2, truust_max_in_flight);
+}
+
+/* ms to wait for answers: not past the next thing to do. */
+static long
+answer_timeout(long start_wait)
+{
+	int64		now = truust_monotonic_ms();
+	long		timeout = LONGEST_WAIT;
+
+	if (truust_outbox.n_answered > 0)
+		timeout = Max(RECORD_DELAY - oldest_answer_age(), 0);
+	if (start_wait >= 0)
+		timeout = Min(timeout, start_wait);
+	if (due_at >= 0)
+		timeout = Min(timeout, Max(due_at - now, 0));
+	return timeout;
+}
+
+static long
+idle_wait(void)
+{
+	unlock_outbox();
+	if (more_due)
+		return 0;
+	if (due_at < 0)
+		return -1;
+	return Max(due_at - truust_monotonic_ms(), 1);
+}
+
+static long
+work(void)
+{
+	static bool woken = true;
+	static int64 batch_began = 0;
+	long		start_wait;
+	int64		began;
+
+	truust_flights_collect(0);
+	truust_flights_unsend();
+	if (turn_is_due(woken || !anything_in_hand()))
+	{
+		if (!lock_outbox())
+			return -1;
+		if (truust_outbox.n_unsent == 0 && more_due)
+			adapt_batch(truust_monotonic_ms() - batch_began);
+		batch_began = truust_monotonic_ms();
+		turn();
+	}
+	truust_flights_start(&start_wait);
+	if (!anything_in_hand())
+	{
+		woken = true;
+		return idle_wait();
+	}
+	if (truust_outbox.n_flying == 0)
+		return truust_outbox.n_answered > 0 ? 0 : Max(start_wait, 1);
+
+	began = truust_monotonic_ms();
+	truust_flights_collect(answer_timeout(start_wait));
+	/* back early with nothing: the latch was set, so there may be something new */
+	woken = truust_outbox.n_answered == 0 && truust_monotonic_ms() - began < answer_timeout(start_wait);
+	return 0;
+}
+
+/* After an error: the transport has let go of what was in flight. */
+static void
+clean_up(void)
+{
+	truust_http_abandon_all();
+	drop_fresh();
+	if (own_worker)
+		truust_flights_lost();
+	else
+	{
+		truust_flights_forget();
+		unlock_outbox();
+	}
+}
+
+long
+truust_outbox_cycle(void)
+{
+	long		wait = -1;
+
+	open_outbox();
+	PG_TRY();
+	{
+		wait = work();
+	}
+	PG_CATCH();
+	{
+		clean_up();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return wait;
+}
+
+void
+truust_requests_main(Datum arg)
+{
+	own_worker = true;
+	truust_worker_main(TRUUST_WORKER_REQUESTS, 0, truust_outbox_cycle);
+}

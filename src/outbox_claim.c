@@ -1,0 +1,729 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox_claim.c
+ *		Rows into flights: what is due, lane by lane.
+ *
+ * The index on (server, role, next_attempt_at, id) of queued rows is the
+ * queue.  A claim reads a lane from where the last one stopped, so that the
+ * dead entries of a long drain are not walked through again and again, and
+ * starts over when it comes back short.  A request that waits behind another
+ * of its group is parked (next_attempt_at infinity) when it is met, once, and
+ * freed by what ends the one before it: only the process that works on the
+ * outbox does either, so that the two cannot cross.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "outbox.h"
+#include "stats.h"
+#include "worker.h"
+
+/* A lane's list and its low-water mark are good for so long. */
+#define LANES_MAX_AGE 1000		/* ms */
+
+#define ROW_COLUMNS \
+	"r.id, r.operation, r.args, r.role, r.server, r.attempts, r.fence, r.looks, r.created_at, " \
+	"r.sent_at, r.marker, r.sequence_group, r.on_done, r.search_path, r.attachment_id, " \
+	"r.attachment_row"
+
+enum
+{
+	COL_ID = 1, COL_OPERATION, COL_ARGS, COL_ROLE, COL_SERVER, COL_ATTEMPTS, COL_FENCE, COL_LOOKS,
+	COL_CREATED_AT, COL_SENT_AT, COL_MARKER, COL_GROUP, COL_ON_DONE, COL_SEARCH_PATH,
+	COL_ATTACHMENT_ID, COL_ATTACHMENT_ROW, COL_WAITS, COL_NEXT_ATTEMPT_AT
+};
+
+static TruustStatement lanes_query = {
+	"WITH RECURSIVE lanes AS ("
+	"(SELECT r.server, r.role FROM truust.requests r WHERE r.state = 'queued'"
+	" ORDER BY r.server, r.role LIMIT 1)"
+	" UNION ALL"
+	" SELECT n.server, n.role FROM lanes l, LATERAL ("
+	"SELECT r.server, r.role FROM truust.requests r"
+	" WHERE r.state = 'queued' AND (r.server, r.role) OPERATOR(pg_catalog.>) (l.server, l.role)"
+	" ORDER BY r.server, r.role LIMIT 1) n) "
+	"SELECT server, role FROM lanes", 0
+};
+
+static TruustStatement due_query = {
+	"SELECT " ROW_COLUMNS ","
+	" r.sequence_group IS NOT NULL AND EXISTS ("
+	"SELECT FROM truust.requests b WHERE b.sequence_group = r.sequence_group AND b.id <> r.id"
+	" AND b.state IN ('queued', 'sending', 'uncertain')"
+	" AND (b.state <> 'queued' OR b.id < r.id)), r.next_attempt_at"
+	" FROM truust.requests r"
+	" WHERE r.state = 'queued' AND r.server = $1 AND r.role = $2 AND r.next_attempt_at <= $3"
+	" AND (r.next_attempt_at, r.id) > ($4, $5)"
+	" ORDER BY r.next_attempt_at, r.id LIMIT $6 FOR UPDATE SKIP LOCKED",
+	6, {TEXTOID, NAMEOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID}
+};
+
+static TruustStatement looks_query = {
+	"SELECT " ROW_COLUMNS ", false, r.next_attempt_at FROM truust.requests r"
+	" WHERE r.state = 'sending' AND r.next_attempt_at <= $1 AND NOT r.server = ANY ($2)"
+	" ORDER BY r.next_attempt_at, r.id LIMIT $3 FOR UPDATE SKIP LOCKED",
+	3, {TIMESTAMPTZOID, TEXTARRAYOID, INT8OID}
+};
+
+/* the claim itself */
+static TruustStatement claim_query = {
+	"UPDATE truust.requests r SET state = 'sending', next_attempt_at = 'infinity',"
+	" fence = r.fence + 1, attempts = r.attempts + 1, looks = 0, sent_at = $2"
+	" WHERE r.id = ANY ($1)",
+	2, {INT8ARRAYOID, TIMESTAMPTZOID}
+};
+
+static TruustStatement take_look_query = {
+	"UPDATE truust.requests r SET next_attempt_at = 'infinity', fence = r.fence + 1"
+	" WHERE r.id = ANY ($1)",
+	1, {INT8ARRAYOID}
+};
+
+static TruustStatement park_query = {
+	"UPDATE truust.requests r SET next_attempt_at = 'infinity' WHERE r.id = ANY ($1)",
+	1, {INT8ARRAYOID}
+};
+
+static TruustStatement next_due_query = {
+	"SELECT r.next_attempt_at, r.attempts = 0 AND r.next_attempt_at <= r.created_at"
+	" FROM truust.requests r"
+	" WHERE r.state = 'queued' AND r.server = $1 AND r.role = $2"
+	" AND r.next_attempt_at > $3 AND r.next_attempt_at < 'infinity'"
+	" ORDER BY r.next_attempt_at LIMIT 1",
+	3, {TEXTOID, NAMEOID, TIMESTAMPTZOID}
+};
+
+static TruustStatement next_look_query = {
+	"SELECT r.next_attempt_at FROM truust.requests r"
+	" WHERE r.state = 'sending' AND r.next_attempt_at > $1 AND r.next_attempt_at < 'infinity'"
+	" ORDER BY r.next_attempt_at LIMIT 1",
+	1, {TIMESTAMPTZOID}
+};
+
+static TruustStatement note_error_query = {
+	"UPDATE truust.requests u SET error = $3 WHERE u.error IS DISTINCT FROM $3 AND u.id = ("
+	"SELECT r.id FROM truust.requests r WHERE r.state = 'queued' AND r.server = $1 AND r.role = $2"
+	" ORDER BY r.next_attempt_at, r.id LIMIT 1)",
+	3, {TEXTOID, NAMEOID, TEXTOID}
+};
+
+/* The lanes with queued rows, as of lanes_at. */
+static List *known_lanes = NIL;
+static int64 lanes_at = 0;
+static bool lanes_stale = true;
+static int	first_lane = 0;		/* where the next claim begins, so that no lane starves another */
+
+/* ---------------------------------------------------------------- rows */
+
+static void
+read_row(TruustFlight *flight, uint64 row)
+{
+	MemoryContext old = MemoryContextSwitchTo(flight->context);
+	char	   *operation = truust_field_text(row, COL_OPERATION);
+	char	   *marker;
+
+	flight->id = DatumGetInt64(truust_field(row, COL_ID));
+	flight->endpoint = truust_endpoint_find(operation);
+	flight->args = truust_field_jsonb(row, COL_ARGS);
+	flight->attempts = DatumGetInt32(truust_field(row, COL_ATTEMPTS));
+	flight->fence = DatumGetInt64(truust_field(row, COL_FENCE)) + 1;
+	flight->looks = DatumGetInt32(truust_field(row, COL_LOOKS));
+	flight->created_at = DatumGetTimestampTz(truust_field(row, COL_CREATED_AT));
+	if (!truust_field_isnull(row, COL_SENT_AT))
+		flight->sent_at = DatumGetTimestampTz(truust_field(row, COL_SENT_AT));
+	marker = DatumGetCString(DirectFunctionCall1(uuid_out, truust_field(row, COL_MARKER)));
+	strlcpy(flight->marker, marker, sizeof(flight->marker));
+	flight->group = truust_field_text(row, COL_GROUP);
+	flight->on_done = truust_field_text(row, COL_ON_DONE);
+	flight->search_path = truust_field_text(row, COL_SEARCH_PATH);
+	if (!truust_field_isnull(row, COL_ATTACHMENT_ID))
+		flight->attachment_id = DatumGetInt64(truust_field(row, COL_ATTACHMENT_ID));
+	flight->attachment_row = truust_field_jsonb(row, COL_ATTACHMENT_ROW);
+	flight->lane = truust_lane(truust_field_text(row, COL_SERVER), truust_field_text(row, COL_ROLE));
+	MemoryContextSwitchTo(old);
+}
+
+/* Ids for = ANY; n may be 0. */
+static Datum
+id_array(const int64 *ids, int n)
+{
+	TruustColumn column;
+
+	truust_column_init(&column, INT8OID, n);
+	for (int i = 0; i < n; i++)
+		truust_column_add_int64(&column, ids[i]);
+	return truust_column_array(&column);
+}
+
+/* ---------------------------------------------------------------- accounts */
+
+static void
+load_account(void *arg)
+{
+	TruustLane *lane = arg;
+
+	lane->userid = get_role_oid(lane->role, false);
+	if (lane->account == NULL)
+	{
+		const TruustAccount *account = truust_account_get(lane->server, lane->userid);
+
+		lane->account_context = AllocSetContextCreate(TopMemoryContext, "truust lane account",
+													  ALLOCSET_SMALL_SIZES);
+		lane->account = truust_account_copy(account, lane->account_context);
+	}
+}
+
+/* The lane's key, or false: the lane waits and one of its rows says why. */
+static bool
+ensure_account(TruustLane *lane, bool *wrote)
+{
+	ErrorData  *error = truust_worker_try(load_account, lane);
+	Datum		values[3];
+
+	if (error == NULL)
+		return true;
+	truust_lane_trouble(lane);
+	values[0] = CStringGetTextDatum(lane->server);
+	values[1] = DirectFunctionCall1(namein, CStringGetDatum(lane->role));
+	values[2] = CStringGetTextDatum(error->message);
+	if (truust_outbox_run(&note_error_query, values) > 0)
+	{
+		*wrote = true;
+		ereport(LOG,
+				(errmsg("truust: requests of role \"%s\" to server \"%s\" wait: %s", lane->role,
+						lane->server, error->message)));
+	}
+	FreeErrorData(error);
+	return false;
+}
+
+/* ---------------------------------------------------------------- one flight */
+
+static void
+build_flight(void *arg)
+{
+	TruustFlight *flight = arg;
+	const TruustSignature *signature;
+	Jsonb	   *args = flight->args;
+	bool		marked = true;
+
+	if (flight->endpoint == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("the installed version of truust does not know the operation")));
+	signature = truust_endpoint_signature(flight->endpoint);
+	flight->resource = signature->resource;
+	if (truust_marker_needed(flight->endpoint))
+		args = truust_marker_add(args, flight->marker, &marked);
+	if (flight->is_look)
+	{
+		if (!marked)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("its outcome is unknown, and its arguments left no room for a marker to find it by")));
+		truust_look_build(flight, flight->lane->account);
+		return;
+	}
+	truust_wire_build_from_jsonb(&flight->wire, signature, flight->lane->account, args);
+}
+
+/* Fill in what is sent; a request that cannot be built has failed without having been sent. */
+static void
+prepare_flight(TruustFlight *flight)
+{
+	MemoryContext old = MemoryContextSwitchTo(flight->context);
+	ErrorData  *error = truust_worker_try(build_flight, flight);
+
+	MemoryContextSwitchTo(flight->context);
+	if (error)
+	{
+		flight->verdict = flight->is_look ? TRUUST_FLIGHT_UNCERTAIN : TRUUST_FLIGHT_FAILED;
+		flight->answer.error = pstrdup(error->message);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* Build the next request of a look that goes on. */
+void
+truust_outbox_continue_look(TruustFlight *flight)
+{
+	bool		wrote = false;
+
+	if (!ensure_account(flight->lane, &wrote))
+	{
+		flight->verdict = TRUUST_FLIGHT_LOOK;
+		flight->delay = truust_lane_wait(flight->lane, truust_monotonic_ms());
+		return;
+	}
+	prepare_flight(flight);
+}
+
+/* ---------------------------------------------------------------- looks */
+
+static Datum
+paused_servers(void)
+{
+	TruustColumn names;
+	int64		now = truust_monotonic_ms();
+	ListCell   *lc;
+
+	truust_column_init(&names, TEXTOID, list_length(truust_lanes()));
+	foreach(lc, truust_lanes())
+	{
+		TruustLane *lane = lfirst(lc);
+
+		if (lane->pace->paused_until > now)
+			truust_column_add_text(&names, lane->server);
+	}
+	return truust_column_array(&names);
+}
+
+/* Due looks into fresh flights. */
+static int
+claim_looks(int limit, bool *wrote)
+{
+	Datum		values[3];
+	int64	   *ids = palloc(sizeof(int64) * Max(limit, 1));
+	TruustFlight **flights = palloc(sizeof(TruustFlight *) * Max(limit, 1));
+	int			n;
+
+	values[0] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[1] = paused_servers();
+	values[2] = Int64GetDatum(limit);
+	n = (int) truust_outbox_run(&looks_query, values);
+	for (int i = 0; i < n; i++)
+	{
+		flights[i] = truust_flight_new();
+		flights[i]->is_look = true;
+		flights[i]->page = 1;
+		dlist_push_tail(&truust_outbox.fresh, &flights[i]->node);
+		read_row(flights[i], i);
+		ids[i] = flights[i]->id;
+	}
+	if (n == 0)
+		return 0;
+	values[0] = id_array(ids, n);
+	truust_outbox_run(&take_look_query, values);
+	*wrote = true;
+	for (int i = 0; i < n; i++)
+		truust_outbox_continue_look(flights[i]);
+	return n;
+}
+
+/* ---------------------------------------------------------------- a lane's queue */
+
+typedef struct Claim
+{
+	int64	   *claimed;
+	int			n_claimed;
+	int64	   *parked;
+	int			n_parked;
+	int			slots;			/* requests that will start at once */
+	int			skipped;		/* left for later: see consider() */
+	TruustFlight **flights;
+} Claim;
+
+/*
+ * A request that could not be looked up is claimed only when it will be sent
+ * at once: what is claimed and not sent when the process dies counts as
+ * unknown.
+ */
+static void
+consider(Claim *claim, uint64 row)
+{
+	const TruustEndpoint *endpoint = truust_endpoint_find(truust_field_text(row, COL_OPERATION));
+	int64		id = DatumGetInt64(truust_field(row, COL_ID));
+	TruustFlight *flight;
+
+	if (DatumGetBool(truust_field(row, COL_WAITS)))
+	{
+		claim->parked[claim->n_parked++] = id;
+		return;
+	}
+	if (endpoint && endpoint->repeat == TRUUST_UNCERTAIN && claim->n_claimed >= claim->slots)
+	{
+		claim->skipped++;
+		return;
+	}
+	flight = truust_flight_new();
+	dlist_push_tail(&truust_outbox.fresh, &flight->node);
+	read_row(flight, row);
+	flight->attempts++;
+	claim->flights[claim->n_claimed] = flight;
+	claim->claimed[claim->n_claimed++] = id;
+}
+
+static void
+write_claim(Claim *claim)
+{
+	Datum		values[2];
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (claim->n_parked > 0)
+	{
+		values[0] = id_array(claim->parked, claim->n_parked);
+		truust_outbox_run(&park_query, values);
+	}
+	if (claim->n_claimed == 0)
+		return;
+	values[0] = id_array(claim->claimed, claim->n_claimed);
+	values[1] = TimestampTzGetDatum(now);
+	truust_outbox_run(&claim_query, values);
+	for (int i = 0; i < claim->n_claimed; i++)
+	{
+		claim->flights[i]->sent_at = now;
+		prepare_flight(claim->flights[i]);
+	}
+}
+
+static int
+select_due(TruustLane *lane, int limit)
+{
+	Datum		values[6];
+
+	values[0] = CStringGetTextDatum(lane->server);
+	values[1] = DirectFunctionCall1(namein, CStringGetDatum(lane->role));
+	values[2] = TimestampTzGetDatum(Max(GetCurrentTimestamp(), lane->horizon));
+	values[3] = TimestampTzGetDatum(lane->last_at ? lane->last_at : DT_NOBEGIN);
+	values[4] = Int64GetDatum(lane->last_id);
+	values[5] = Int64GetDatum(limit);
+	return (int) truust_outbox_run(&due_query, values);
+}
+
+/*
+ * Claim at most limit rows of a lane; *more: it may have more that are due.
+ */
+static int
+claim_lane(TruustLane *lane, int limit, int slots, bool *more, bool *wrote)
+{
+	Claim		claim = {0};
+	int			n;
+
+	if (!ensure_account(lane, wrote))
+		return 0;
+	n = select_due(lane, limit);
+	claim.slots = slots;
+	claim.claimed = palloc(sizeof(int64) * Max(n, 1));
+	claim.parked = palloc(sizeof(int64) * Max(n, 1));
+	claim.flights = palloc(sizeof(TruustFlight *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		consider(&claim, i);
+
+	if (n == limit)
+		*more = true;
+	if (n == limit && claim.skipped == 0)
+	{
+		lane->last_at = DatumGetTimestampTz(truust_field(n - 1, COL_NEXT_ATTEMPT_AT));
+		lane->last_id = DatumGetInt64(truust_field(n - 1, COL_ID));
+	}
+	else
+	{
+		if (lane->last_at)
+			*more = true;		/* below the mark there may be latecomers */
+		lane->last_at = 0;
+		lane->last_id = 0;
+	}
+	if (claim.n_claimed + claim.n_parked > 0)
+		*wrote = true;
+	write_claim(&claim);
+	return claim.n_claimed;
+}
+
+static void
+refresh_lanes(void)
+{
+	int64		now = truust_monotonic_ms();
+	int			n;
+	MemoryContext old;
+
+	if (!lanes_stale && now - lanes_at < LANES_MAX_AGE)
+		return;
+	n = (int) truust_outbox_run(&lanes_query, NULL);
+	list_free(known_lanes);
+	known_lanes = NIL;
+	for (int i = 0; i < n; i++)
+	{
+		TruustLane *lane = truust_lane(truust_field_text(i, 1), truust_field_text(i, 2));
+
+		lane->last_at = 0;
+		lane->last_id = 0;
+		old = MemoryContextSwitchTo(TopMemoryContext);
+		known_lanes = lappend(known_lanes, lane);
+		MemoryContextSwitchTo(old);
+	}
+	lanes_at = now;
+	lanes_stale = false;
+}
+
+/* ---------------------------------------------------------------- when next */
+
+static void
+sooner(long *wait, long candidate)
+{
+	if (*wait < 0 || candidate < *wait)
+		*wait = candidate;
+}
+
+static long
+ms_until(TimestampTz at)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	/* a timer that ends early would find nothing due: round up */
+	return at <= now ? 1 : (long) Min((at - now) / 1000 + 1, PG_INT32_MAX);
+}
+
+/*
+ * When a lane's next row is due.  A row that was never tried and waits for the
+ * time of its own creation means that the clock went back: it is due now.
+ */
+static void
+wait_for_lane(TruustLane *lane, long *wait, bool *more)
+{
+	Datum		values[3];
+	TimestampTz at;
+
+	values[0] = CStringGetTextDatum(lane->server);
+	values[1] = DirectFunctionCall1(namein, CStringGetDatum(lane->role));
+	values[2] = TimestampTzGetDatum(Max(GetCurrentTimestamp(), lane->horizon));
+	if (truust_outbox_run(&next_due_query, values) == 0)
+		return;
+	at = DatumGetTimestampTz(truust_field(0, 1));
+	if (DatumGetBool(truust_field(0, 2)))
+	{
+		lane->horizon = at;
+		*more = true;
+	}
+	else
+		sooner(wait, ms_until(at));
+}
+
+static void
+wait_for_due(long *wait, bool *more)
+{
+	Datum		value = TimestampTzGetDatum(GetCurrentTimestamp());
+	int64		now = truust_monotonic_ms();
+	ListCell   *lc;
+
+	if (truust_outbox_run(&next_look_query, &value) > 0)
+		sooner(wait, ms_until(DatumGetTimestampTz(truust_field(0, 1))));
+	foreach(lc, known_lanes)
+	{
+		TruustLane *lane = lfirst(lc);
+		long		pause = truust_lane_wait(lane, now);
+
+		if (pause > 0)
+			sooner(wait, pause);
+		else
+			wait_for_lane(lane, wait, more);
+	}
+}
+
+/* ---------------------------------------------------------------- the claim */
+
+/* How many rows of a lane to claim, given what it and the rate allow. */
+static int
+lane_limit(TruustLane *lane, int rate_room, int claimed)
+{
+	int			room = truust_lane_room(lane, truust_outbox.n_flying);
+	int			limit = Min(truust_outbox.batch - claimed, rate_room - claimed);
+
+	if (room == 0)
+		return 0;
+	return Max(lane->pace->probing || lane->troubles > 0 ? Min(limit, 1) : limit, 0);
+}
+
+static int
+claim_lanes(int claimed, int rate_room, bool *more, long *wait, bool *wrote)
+{
+	int			n = list_length(known_lanes);
+
+	for (int i = 0; i < n; i++)
+	{
+		TruustLane *lane = list_nth(known_lanes, (first_lane + i) % n);
+		int			limit;
+
+		if (truust_lane_wait(lane, truust_monotonic_ms()) > 0)
+			continue;
+		limit = lane_limit(lane, rate_room, claimed);
+		if (limit > 0)
+			claimed += claim_lane(lane, limit,
+								  truust_max_in_flight - truust_outbox.n_flying - claimed,
+								  more, wrote);
+	}
+	if (n > 0)
+		first_lane = (first_lane + 1) % n;
+	return claimed;
+}
+
+bool
+truust_outbox_claim(bool *more, long *wait)
+{
+	bool		wrote = false;
+	int			claimed;
+	int			rate_room;
+
+	*more = false;
+	*wait = -1;
+	rate_room = truust_rate_room(wait);
+	if (rate_room < 1)
+		return false;
+	refresh_lanes();
+	claimed = claim_looks(Min(rate_room, truust_outbox.batch), &wrote);
+	if (claimed == truust_outbox.batch)
+		*more = true;
+	claimed = claim_lanes(claimed, rate_room, more, wait, &wrote);
+	if (!*more)
+		lanes_stale = true;
+	if (!*more && claimed == 0)
+		wait_for_due(wait, more);
+	return wrote;
+}
+
+/* ---------------------------------------------------------------- unknown outcomes of others */
+
+/* Names of the operations of these kinds, for = ANY. */
+static Datum
+operations_of(TruustRepeat a, TruustRepeat b)
+{
+	TruustColumn names;
+
+	truust_column_init(&names, TEXTOID, truust_n_endpoints);
+	for (int i = 0; i < truust_n_endpoints; i++)
+		if (truust_endpoints[i].repeat == a || truust_endpoints[i].repeat == b)
+			truust_column_add_text(&names, truust_endpoints[i].name);
+	return truust_column_array(&names);
+}
+
+/* Tell of n rows (id, operation, error) of the last result. */
+static void
+alert_all(uint64 n)
+{
+	SPITupleTable *rows = SPI_tuptable;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		SPI_tuptable = rows;	/* the alert's own statement moves it */
+		truust_outbox_alert("uncertain", DatumGetInt64(truust_field(i, 1)),
+							truust_field_text(i, 2), truust_field_text(i, 3));
+	}
+	truust_stats_count(TRUUST_REQUESTS_UNCERTAIN, n);
+}
+
+#define LOST_REASON \
+	"the process that had sent it ended before it recorded an answer, and the API offers no way to find out"
+#define MOVED_REASON \
+	"the database was promoted or restored, and the API offers no way to find out whether it was sent before"
+
+/*
+ * Rows in flight that no flight of this process belongs to.
+ */
+bool
+truust_outbox_recover(void)
+{
+	static TruustStatement repeat = {
+		"UPDATE truust.requests r SET state = 'queued', next_attempt_at = pg_catalog.clock_timestamp(),"
+		" fence = r.fence + 1"
+		" WHERE r.state = 'sending' AND r.next_attempt_at = 'infinity' AND r.operation = ANY ($1)",
+		1, {TEXTARRAYOID}
+	};
+	static TruustStatement look = {
+		"UPDATE truust.requests r SET next_attempt_at = pg_catalog.clock_timestamp(),"
+		" sent_at = LEAST(r.sent_at, pg_catalog.clock_timestamp())"
+		" WHERE r.state = 'sending' AND r.next_attempt_at = 'infinity' AND r.operation = ANY ($1)",
+		1, {TEXTARRAYOID}
+	};
+	static TruustStatement park = {
+		"UPDATE truust.requests r SET state = 'uncertain', fence = r.fence + 1, error = $1"
+		" WHERE r.state = 'sending' AND r.next_attempt_at = 'infinity'"
+		" RETURNING r.id, r.operation, r.error",
+		1, {TEXTOID}
+	};
+	static TruustStatement any = {
+		"SELECT FROM truust.requests r WHERE r.state = 'sending' AND r.next_attempt_at = 'infinity' LIMIT 1", 0
+	};
+	Datum		value;
+
+	if (truust_outbox_run(&any, NULL) == 0)
+		return false;
+	value = operations_of(TRUUST_SAFE, TRUUST_HARMLESS);
+	truust_outbox_run(&repeat, &value);
+	value = operations_of(TRUUST_FINDABLE, TRUUST_FINDABLE);
+	truust_outbox_run(&look, &value);
+	value = CStringGetTextDatum(LOST_REASON);
+	alert_all(truust_outbox_run(&park, &value));
+	return true;
+}
+
+/* Where the queue is at work: a change of any part means that it may have gone on elsewhere. */
+static char *
+current_place(void)
+{
+	return psprintf(UINT64_FORMAT "/%u/%u", GetSystemIdentifier(), MyDatabaseId,
+					truust_timeline());
+}
+
+/* Queued rows may have been sent by whoever had the data before. */
+static void
+doubt_queued(bool same_database)
+{
+	static TruustStatement look = {
+		"UPDATE truust.requests r SET state = 'sending', fence = r.fence + 1, looks = 0,"
+		" next_attempt_at = pg_catalog.clock_timestamp(),"
+		" sent_at = CASE WHEN $2 THEN pg_catalog.clock_timestamp() ELSE r.created_at END"
+		" WHERE r.state = 'queued' AND r.operation = ANY ($1)",
+		2, {TEXTARRAYOID, BOOLOID}
+	};
+	static TruustStatement park = {
+		"UPDATE truust.requests r SET state = 'uncertain', fence = r.fence + 1, error = $2"
+		" WHERE r.state = 'queued' AND r.operation = ANY ($1) RETURNING r.id, r.operation, r.error",
+		2, {TEXTARRAYOID, TEXTOID}
+	};
+	Datum		values[2];
+
+	values[0] = operations_of(TRUUST_FINDABLE, TRUUST_FINDABLE);
+	values[1] = BoolGetDatum(same_database);
+	truust_outbox_run(&look, values);
+	values[0] = operations_of(TRUUST_UNCERTAIN, TRUUST_UNCERTAIN);
+	values[1] = CStringGetTextDatum(MOVED_REASON);
+	alert_all(truust_outbox_run(&park, values));
+}
+
+bool
+truust_outbox_settle_in(void)
+{
+	static TruustStatement get = {"SELECT place FROM truust.request_places", 0};
+	static TruustStatement clear = {"DELETE FROM truust.request_places", 0};
+	static TruustStatement put = {"INSERT INTO truust.request_places (place) VALUES ($1)", 1, {TEXTOID}};
+	static char settled[64] = "";
+	char	   *place = current_place();
+	char	   *before = NULL;
+	Datum		value = CStringGetTextDatum(place);
+
+	if (strcmp(settled, place) == 0)
+		return false;
+	if (truust_outbox_run(&get, NULL) > 0)
+		before = truust_field_text(0, 1);
+	if (before && strcmp(before, place) == 0)
+	{
+		strlcpy(settled, place, sizeof(settled));
+		return false;
+	}
+	if (before)
+		doubt_queued(strncmp(before, place, strrchr(place, '/') - place + 1) == 0);
+	truust_outbox_run(&clear, NULL);
+	truust_outbox_run(&put, &value);
+	return true;
+}
