@@ -74,7 +74,7 @@ typedef struct TruustHttpTransfer
 	size_t		header_bytes;
 	int			retry_after;	/* ms, -1: none */
 	time_t		retry_at;		/* Retry-After as a date, 0: none */
-	time_t		peer_time;		/* the Date header, 0: none */
+	char		peer_date[64];	/* the Date header, "": none */
 
 	/* the body of the answer */
 	char	   *body;

@@ -122,7 +122,7 @@ begin_answer(TruustHttpTransfer *t, const char *line, size_t len)
 	t->headers_complete = false;
 	t->retry_after = -1;
 	t->retry_at = 0;
-	t->peer_time = 0;
+	t->peer_date[0] = '\0';
 }
 
 static void
@@ -159,8 +159,9 @@ on_header(char *line, size_t size, size_t n, void *arg)
 	}
 	else if (line[0] == 'D' || line[0] == 'd')
 	{
-		if (header_value(line, len, "Date:", value, sizeof(value)))
-			t->peer_time = Max(curl_getdate(value, NULL), 0);
+		/* kept as text: reading it is worth it only beside a Retry-After that is a date */
+		if (!header_value(line, len, "Date:", t->peer_date, sizeof(t->peer_date)))
+			t->peer_date[0] = '\0';
 	}
 	return len;
 }
@@ -488,7 +489,7 @@ truust_http_transfer_get(TruustHttpRequest *req)
 	t->header_bytes = 0;
 	t->retry_after = -1;
 	t->retry_at = 0;
-	t->peer_time = 0;
+	t->peer_date[0] = '\0';
 	t->body_len = 0;
 	t->too_large = false;
 	t->no_memory = false;
@@ -610,11 +611,13 @@ set_cause(TruustHttpTransfer *t, CURLcode code)
 static int
 retry_after(TruustHttpTransfer *t)
 {
-	time_t		wait;
+	time_t		peer_time,
+				wait;
 
 	if (t->retry_after >= 0 || t->retry_at == 0)
 		return t->retry_after;
-	wait = t->retry_at - (t->peer_time ? t->peer_time : time(NULL));
+	peer_time = t->peer_date[0] != '\0' ? curl_getdate(t->peer_date, NULL) : -1;
+	wait = t->retry_at - (peer_time > 0 ? peer_time : time(NULL));
 	return wait <= 0 ? 0 : (int) Min(wait, LONGEST_RETRY_AFTER) * 1000;
 }
 

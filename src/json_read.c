@@ -95,7 +95,8 @@ truust_json_parse(const char *text, size_t len, char **problem)
 	PG_TRY();
 	{
 		char	   *copy = pnstrdup(text, len);
-		char	   *converted = pg_any_to_server(copy, (int) len, PG_UTF8);
+		char	   *converted = GetDatabaseEncoding() == PG_UTF8 ? copy
+			: pg_any_to_server(copy, (int) len, PG_UTF8);
 
 		result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(converted)));
 		if (converted != copy)
