@@ -215,7 +215,8 @@ add_field(Kind *kind, const char *name, FieldType type, bool nullable, bool show
 static void
 load_fields(const char *dir)
 {
-	char *at = read_table(dir, "fields.tsv");
+	char *table = read_table(dir, "fields.tsv");
+	char *at = table;
 	char *columns[6];
 
 	next_line(&at, columns, 6, "fields.tsv");
@@ -229,6 +230,7 @@ load_fields(const char *dir)
 			if (strcmp(kinds[i].schema, columns[0]) == 0)
 				add_field(&kinds[i], columns[1], field_type(columns[2]),
 						  strcmp(columns[4], "yes") == 0, true);
+	free(table);
 	for (int i = 0; i < K_COUNT; i++)
 	{
 		char *names = xstrdup(kinds[i].inner != NULL ? kinds[i].inner : "");
