@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * order_state.h
- *		The life of an order as a pure table.
+ *		The life of an order, and of a payment, as pure tables.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,6 +22,17 @@ typedef enum TruustVerdict
  */
 extern TruustVerdict truust_order_state_verdict(const char *from, const char *to);
 
+/*
+ * The same for an order whose status before from was previous (NULL: not
+ * known): an order that was blocked goes back to that status, not to an
+ * earlier one.
+ */
+extern TruustVerdict truust_order_state_verdict_after(const char *previous, const char *from,
+													  const char *to);
+
+/* Whether an order at status must have been at earlier before, by the usual way. */
+extern bool truust_order_state_implies(const char *status, const char *earlier);
+
 /* Whether no further change is expected. */
 extern bool truust_order_state_finished(const char *status);
 
@@ -30,5 +41,11 @@ extern const char *truust_order_state_event(const char *status, char *buf, size_
 
 /* Status that an event's name claims, or NULL. */
 extern const char *truust_order_state_of_event(const char *event);
+
+/* What a payin, payout or refund with status from (NULL: not known yet) does when told to. */
+extern TruustVerdict truust_payment_state_verdict(const char *from, const char *to);
+
+/* MOVE, STAY, STALE in lower case. */
+extern const char *truust_verdict_name(TruustVerdict verdict);
 
 #endif							/* TRUUST_ORDER_STATE_H */

@@ -12,7 +12,10 @@
 #include "credentials.h"
 #include "guc.h"
 #include "http.h"
+#include "launcher.h"
+#include "slots.h"
 #include "stats.h"
+#include "webhook.h"
 
 PG_MODULE_MAGIC;
 
@@ -30,4 +33,8 @@ _PG_init(void)
 	truust_stats_init();
 	truust_http_init();
 	truust_credentials_init();
+	truust_slots_init();
+	truust_webhooks_init();
+	truust_utility_init();
+	truust_launcher_init();
 }

@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * drain.c
+ *		The workers' work in the foreground: CALL truust_drain().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+
+#include "drain.h"
+
+#define MAX_PIECES 4
+
+PG_FUNCTION_INFO_V1(truust_drain);
+
+static bool (*pieces[MAX_PIECES]) (void);
+static int	n_pieces = 0;
+
+void
+truust_drain_add(bool (*f) (void))
+{
+	if (n_pieces == MAX_PIECES)
+		elog(ERROR, "too many pieces of work");
+	pieces[n_pieces++] = f;
+}
+
+static bool
+is_atomic(FunctionCallInfo fcinfo)
+{
+	return fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic;
+}
+
+/*
+ * truust_drain()
+ */
+Datum
+truust_drain(PG_FUNCTION_ARGS)
+{
+	bool		worked;
+
+	if (is_atomic(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("truust_drain() cannot run inside a transaction block"),
+				 errdetail("It commits each batch by itself.")));
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	do
+	{
+		worked = false;
+		for (int i = 0; i < n_pieces; i++)
+			worked |= pieces[i]();
+		CHECK_FOR_INTERRUPTS();
+	} while (worked);
+	SPI_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,842 @@
+/*-------------------------------------------------------------------------
+ *
+ * orders.c
+ *		Moves truust.orders, payins, payouts to a new state and writes the
+ *		history: the one place that does.
+ *
+ * Everything is written by statements over arrays, for one order (noted by a
+ * call) as for a thousand (a worker's batch).  A set is read and locked first,
+ * changed in memory, and then written; rows that are there are locked in the
+ * order of their ids, so that two writers cannot wait for each other.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "attempt.h"
+#include "orders.h"
+#include "owner.h"
+#include "slots.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(truust_order_state_verdict_sql);
+PG_FUNCTION_INFO_V1(truust_payment_state_verdict_sql);
+PG_FUNCTION_INFO_V1(truust_order_state_event_sql);
+
+/* A column of truust.orders and the API's fields that it is read from. */
+static const struct
+{
+	Oid			type;
+	const char *names[2];
+}			order_fields[TRUUST_N_ORDER_FIELDS] = {
+	{TEXTOID, {"name", NULL}},
+	{NUMERICOID, {"value", "amount"}},
+	{TEXTOID, {"currency", NULL}},
+	{TEXTOID, {"tag", NULL}},
+	{JSONBOID, {"metadata", NULL}},
+	{TEXTOID, {"buyer_link", NULL}},
+	{TEXTOID, {"seller_link", NULL}},
+};
+
+static const char *const source_names[] = {
+	[TRUUST_FROM_WEBHOOK] = "webhook",
+	[TRUUST_FROM_CALL] = "call",
+	[TRUUST_FROM_REQUEST] = "request",
+	[TRUUST_FROM_SYNC] = "sync",
+	[TRUUST_FROM_REPLAY] = "replay",
+};
+
+const char *
+truust_source_name(TruustSource source)
+{
+	return source_names[source];
+}
+
+TruustSource
+truust_source_of(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(source_names); i++)
+		if (strcmp(name, source_names[i]) == 0)
+			return (TruustSource) i;
+	return TRUUST_FROM_WEBHOOK;
+}
+
+static HTAB *
+make_set(const char *name, Size entry_size, long n)
+{
+	HASHCTL		ctl = {0};
+
+	ctl.keysize = sizeof(TruustOrderKey);
+	ctl.entrysize = entry_size;
+	ctl.hcxt = CurrentMemoryContext;
+	return hash_create(name, n, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static void *
+enter(HTAB *set, int64 id, const char *server, Size entry_size)
+{
+	TruustOrderKey key;
+	bool		found;
+	void	   *entry;
+
+	memset(&key, 0, sizeof(key));
+	key.id = id;
+	strlcpy(key.server, server, sizeof(key.server));
+	entry = hash_search(set, &key, HASH_ENTER, &found);
+	if (!found)
+		memset((char *) entry + sizeof(key), 0, entry_size - sizeof(key));
+	return entry;
+}
+
+HTAB *
+truust_orders_set(long n)
+{
+	return make_set("truust orders", sizeof(TruustOrder), n);
+}
+
+TruustOrder *
+truust_orders_enter(HTAB *set, int64 id, const char *server)
+{
+	return enter(set, id, server, sizeof(TruustOrder));
+}
+
+void
+truust_order_set_digests(TruustOrder *order, bytea *packed)
+{
+	Size		n = (VARSIZE_ANY_EXHDR(packed)) / sizeof(uint64);
+
+	order->n_digests = Min(n, TRUUST_MAX_DIGESTS);
+	memcpy(order->digests, VARDATA_ANY(packed), order->n_digests * sizeof(uint64));
+}
+
+/* Row i of the statement in truust_orders_load. */
+static void
+read_order(HTAB *set, uint64 i)
+{
+	bool		isnull;
+	int64		id = DatumGetInt64(truust_result(i, 1, &isnull));
+	char	   *server = truust_result_text(i, 2);
+	TruustOrderKey key = {.id = id};
+	TruustOrder *order;
+
+	strlcpy(key.server, server, sizeof(key.server));
+	order = hash_search(set, &key, HASH_FIND, NULL);
+	if (order == NULL)
+		return;					/* of another server */
+	order->exists = true;
+	order->status = truust_result_text(i, 3);
+	order->previous_status = truust_result_text(i, 4);
+	order->role = truust_result_text(i, 5);
+	order->status_at = DatumGetTimestampTz(truust_result(i, 6, &isnull));
+	truust_order_set_digests(order, DatumGetByteaPP(truust_result(i, 7, &isnull)));
+}
+
+/* Those of the set without a row that was locked: is there one? */
+static void
+find_busy(HTAB *set, TruustColumn *ids)
+{
+	static TruustStatement look = {
+		"SELECT o.id, o.server FROM truust.orders o WHERE o.id = ANY ($1)", 1, {INT8ARRAYOID}
+	};
+	Datum		value = truust_column_array(ids);
+	uint64		n = truust_statement_run(&look, &value, NULL, 0);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		TruustOrderKey key = {.id = DatumGetInt64(truust_result(i, 1, &isnull))};
+		TruustOrder *order;
+
+		strlcpy(key.server, truust_result_text(i, 2), sizeof(key.server));
+		order = hash_search(set, &key, HASH_FIND, NULL);
+		if (order && !order->exists)
+			order->busy = true;
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+void
+truust_orders_load(HTAB *set)
+{
+	static TruustStatement lock = {
+		"SELECT o.id, o.server, o.status, o.previous_status, o.role, o.status_at, o.digests "
+		"FROM truust.orders o WHERE o.id = ANY ($1) ORDER BY o.id, o.server FOR UPDATE SKIP LOCKED",
+		1, {INT8ARRAYOID}
+	};
+	long		n = hash_get_num_entries(set);
+	TruustColumn ids;
+	TruustColumn missing;
+	HASH_SEQ_STATUS scan;
+	TruustOrder *order;
+	Datum		value;
+	uint64		found;
+
+	truust_column_init(&ids, INT8OID, n);
+	truust_column_init(&missing, INT8OID, n);
+	hash_seq_init(&scan, set);
+	while ((order = hash_seq_search(&scan)) != NULL)
+		truust_column_add_int64(&ids, order->key.id);
+	value = truust_column_array(&ids);
+	found = truust_statement_run(&lock, &value, NULL, 0);
+	for (uint64 i = 0; i < found; i++)
+		read_order(set, i);
+	SPI_freetuptable(SPI_tuptable);
+
+	hash_seq_init(&scan, set);
+	while ((order = hash_seq_search(&scan)) != NULL)
+		if (!order->exists)
+			truust_column_add_int64(&missing, order->key.id);
+	if (missing.n > 0)
+		find_busy(set, &missing);
+}
+
+/* A field of a resource as a Datum; false: absent, or of a kind that does not fit. */
+static bool
+read_field(Jsonb *resource, const char *name, Oid type, Datum *result)
+{
+	JsonbValue	buf;
+	JsonbValue *value = getKeyJsonValueFromContainer(&resource->root, name, strlen(name), &buf);
+	bool		isnull;
+	char	   *problem;
+
+	if (value == NULL || value->type == jbvNull)
+		return false;
+	return truust_json_to_datum(value, type, true, result, &isnull, &problem) && !isnull;
+}
+
+void
+truust_order_take_fields(TruustOrder *order, Jsonb *resource)
+{
+	if (resource == NULL || !JB_ROOT_IS_OBJECT(resource))
+		return;
+	for (int i = 0; i < TRUUST_N_ORDER_FIELDS; i++)
+	{
+		Datum		value;
+
+		for (int j = 0; j < 2 && order_fields[i].names[j]; j++)
+			if (read_field(resource, order_fields[i].names[j], order_fields[i].type, &value))
+			{
+				order->fields[i] = value;
+				order->has_field[i] = true;
+				order->dirty = true;
+				break;
+			}
+	}
+}
+
+bool
+truust_order_has_digest(const TruustOrder *order, uint64 digest)
+{
+	for (int i = 0; i < order->n_digests; i++)
+		if (order->digests[i] == digest)
+			return true;
+	return false;
+}
+
+void
+truust_order_drop_digest(TruustOrder *order, uint64 digest)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < order->n_digests; i++)
+		if (order->digests[i] != digest)
+			order->digests[kept++] = order->digests[i];
+	order->n_digests = kept;
+	order->dirty = true;
+}
+
+void
+truust_order_add_digest(TruustOrder *order, uint64 digest)
+{
+	if (order->n_digests == TRUUST_MAX_DIGESTS)
+		memmove(&order->digests[0], &order->digests[1],
+				sizeof(uint64) * --order->n_digests);
+	order->digests[order->n_digests++] = digest;
+	order->dirty = true;
+}
+
+char *
+truust_order_event_name(const char *status)
+{
+	Size		size = strlen(status) + sizeof("order.");
+	char	   *buf = palloc(size);
+
+	return pstrdup(truust_order_state_event(status, buf, size));
+}
+
+void
+truust_order_move(TruustOrder *order, const char *status)
+{
+	order->dirty = true;
+	if (order->status && strcmp(order->status, status) == 0)
+		return;
+	order->previous_status = order->status;
+	order->status = pstrdup(status);
+	order->status_at = GetCurrentTransactionStartTimestamp();
+	order->moved = true;
+}
+
+/* Parameters of the two statements that write orders. */
+enum
+{
+	COL_ID, COL_SERVER, COL_STATUS, COL_PREVIOUS, COL_FINISHED, COL_ROLE, COL_DIGESTS, COL_MOVED, COL_LOOKED,
+	COL_FIELDS,
+	N_COLUMNS = COL_FIELDS + TRUUST_N_ORDER_FIELDS
+};
+
+#define ORDER_ARGS \
+	{INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, BOOLARRAYOID, TEXTARRAYOID, BYTEAARRAYOID, \
+	BOOLARRAYOID, BOOLARRAYOID, TEXTARRAYOID, NUMERICARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, \
+	TEXTARRAYOID, TEXTARRAYOID}
+
+#define ORDER_ROWS \
+	"unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) AS " \
+	"u (id, server, status, previous_status, finished, role, digests, moved, looked, " \
+	"name, value, currency, tag, metadata, buyer_link, seller_link)"
+
+static void
+init_columns(TruustColumn *columns, int n)
+{
+	static const Oid types[COL_FIELDS] = {
+		INT8OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, BYTEAOID, BOOLOID, BOOLOID
+	};
+
+	for (int i = 0; i < N_COLUMNS; i++)
+		truust_column_init(&columns[i],
+						   i < COL_FIELDS ? types[i] : order_fields[i - COL_FIELDS].type, n);
+}
+
+static void
+add_order(TruustColumn *columns, const TruustOrder *order)
+{
+	Size		size = order->n_digests * sizeof(uint64);
+	bytea	   *digests = palloc(VARHDRSZ + size);
+
+	SET_VARSIZE(digests, VARHDRSZ + size);
+	memcpy(VARDATA(digests), order->digests, size);
+
+	truust_column_add_int64(&columns[COL_ID], order->key.id);
+	truust_column_add_text(&columns[COL_SERVER], order->key.server);
+	truust_column_add_text(&columns[COL_STATUS], order->status);
+	truust_column_add_text(&columns[COL_PREVIOUS], order->previous_status);
+	truust_column_add(&columns[COL_FINISHED],
+					  BoolGetDatum(truust_order_state_finished(order->status)), false);
+	truust_column_add_text(&columns[COL_ROLE], order->role);
+	truust_column_add(&columns[COL_DIGESTS], PointerGetDatum(digests), false);
+	truust_column_add(&columns[COL_MOVED], BoolGetDatum(order->moved), false);
+	truust_column_add(&columns[COL_LOOKED], BoolGetDatum(order->looked_at), false);
+	for (int i = 0; i < TRUUST_N_ORDER_FIELDS; i++)
+		truust_column_add(&columns[COL_FIELDS + i], order->fields[i], !order->has_field[i]);
+}
+
+static uint64
+write_orders(TruustStatement *statement, TruustColumn *columns)
+{
+	Datum		values[N_COLUMNS];
+
+	for (int i = 0; i < N_COLUMNS; i++)
+		values[i] = truust_column_array(&columns[i]);
+	return truust_statement_run(statement, values, NULL, 0);
+}
+
+bool
+truust_orders_write(HTAB *set)
+{
+	static TruustStatement insert = {
+		"INSERT INTO truust.orders (id, server, status, previous_status, finished, role, digests, looked_at, "
+		"name, value, currency, tag, metadata, buyer_link, seller_link) "
+		"SELECT u.id, u.server, u.status, u.previous_status, u.finished, u.role::pg_catalog.name, u.digests, "
+		"CASE WHEN u.looked THEN pg_catalog.now() END, "
+		"u.name, u.value, u.currency, u.tag, u.metadata, u.buyer_link, u.seller_link "
+		"FROM " ORDER_ROWS " ON CONFLICT (id, server) DO NOTHING",
+		N_COLUMNS, ORDER_ARGS
+	};
+	static TruustStatement update = {
+		"UPDATE truust.orders o SET status = u.status, previous_status = u.previous_status, "
+		"finished = u.finished, role = coalesce(o.role, u.role::pg_catalog.name), digests = u.digests, "
+		"status_at = CASE WHEN u.moved THEN pg_catalog.now() ELSE o.status_at END, "
+		"looked_at = CASE WHEN u.looked THEN pg_catalog.now() ELSE o.looked_at END, updated_at = pg_catalog.now(), "
+		"name = coalesce(u.name, o.name), value = coalesce(u.value, o.value), "
+		"currency = coalesce(u.currency, o.currency), tag = coalesce(u.tag, o.tag), "
+		"metadata = coalesce(u.metadata, o.metadata), buyer_link = coalesce(u.buyer_link, o.buyer_link), "
+		"seller_link = coalesce(u.seller_link, o.seller_link) "
+		"FROM " ORDER_ROWS " WHERE o.id = u.id AND o.server = u.server",
+		N_COLUMNS, ORDER_ARGS
+	};
+	TruustColumn new_rows[N_COLUMNS];
+	TruustColumn old_rows[N_COLUMNS];
+	HASH_SEQ_STATUS scan;
+	TruustOrder *order;
+
+	init_columns(new_rows, hash_get_num_entries(set));
+	init_columns(old_rows, hash_get_num_entries(set));
+	hash_seq_init(&scan, set);
+	while ((order = hash_seq_search(&scan)) != NULL)
+		if (order->dirty && order->status)
+			add_order(order->exists ? old_rows : new_rows, order);
+
+	if (old_rows[0].n > 0)
+		write_orders(&update, old_rows);
+	return new_rows[0].n == 0 || write_orders(&insert, new_rows) == (uint64) new_rows[0].n;
+}
+
+/* INSERT of rows of history; the identity numbers them in the order of the arrays. */
+#define HISTORY_INSERT \
+	"INSERT INTO truust.events (event, sent_as, order_id, server, status, previous_status, outcome, source, " \
+	"webhook_id, payin_id, payout_id, received_at) " \
+	"SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+
+#define HISTORY_ARGS \
+	{TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, \
+	TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}
+
+#define N_HISTORY_COLUMNS 12
+
+static void
+add_id(TruustColumn *column, int64 id)
+{
+	truust_column_add(column, Int64GetDatum(id), id == 0);
+}
+
+static void
+add_history(TruustColumn *columns, const TruustHistory *h)
+{
+	truust_column_add_text(&columns[0], h->event);
+	truust_column_add_text(&columns[1], h->sent_as);
+	add_id(&columns[2], h->order_id);
+	truust_column_add_text(&columns[3], h->server);
+	truust_column_add_text(&columns[4], h->status);
+	truust_column_add_text(&columns[5], h->previous_status);
+	truust_column_add_text(&columns[6], h->outcome);
+	truust_column_add_text(&columns[7], truust_source_name(h->source));
+	add_id(&columns[8], h->webhook_id);
+	add_id(&columns[9], h->payin_id);
+	add_id(&columns[10], h->payout_id);
+	truust_column_add(&columns[11], TimestampTzGetDatum(h->received_at), h->received_at == 0);
+}
+
+void
+truust_history_write(TruustHistory **rows, int n, bool want_ids)
+{
+	static TruustStatement insert = {HISTORY_INSERT, N_HISTORY_COLUMNS, HISTORY_ARGS};
+	static TruustStatement insert_returning = {
+		HISTORY_INSERT " RETURNING id", N_HISTORY_COLUMNS, HISTORY_ARGS
+	};
+	static const Oid types[N_HISTORY_COLUMNS] = {
+		TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID,
+		TIMESTAMPTZOID
+	};
+	TruustColumn columns[N_HISTORY_COLUMNS];
+	Datum		values[N_HISTORY_COLUMNS];
+	bool		isnull;
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < N_HISTORY_COLUMNS; i++)
+		truust_column_init(&columns[i], types[i], n);
+	for (int i = 0; i < n; i++)
+		add_history(columns, rows[i]);
+	for (int i = 0; i < N_HISTORY_COLUMNS; i++)
+		values[i] = truust_column_array(&columns[i]);
+
+	if (truust_statement_run(want_ids ? &insert_returning : &insert, values, NULL, 0) != (uint64) n)
+		elog(ERROR, "wrote another number of events than there are");
+	if (!want_ids)
+		return;
+	for (int i = 0; i < n; i++)
+		rows[i]->id = DatumGetInt64(truust_result(i, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+HTAB *
+truust_payments_set(long n)
+{
+	return make_set("truust payments", sizeof(TruustPayment), n);
+}
+
+TruustPayment *
+truust_payments_enter(HTAB *set, int64 id, const char *server)
+{
+	return enter(set, id, server, sizeof(TruustPayment));
+}
+
+static void
+keep_text(char **field, Jsonb *resource, const char *name)
+{
+	char	   *value = truust_json_get_text(resource, name);
+
+	if (value)
+		*field = value;
+}
+
+/* The order that a payment belongs to, where its resource says so. */
+static int64
+order_of_payment(Jsonb *resource)
+{
+	static const char *const names[] = {"escrow_id", "order_id"};
+	static const char *const connected[] = {"order", "escrow"};
+	Jsonb	   *connections = truust_json_get(resource, "connections");
+	int64		id;
+
+	for (int i = 0; i < (int) lengthof(names); i++)
+		if (truust_json_get_int64(resource, names[i], &id))
+			return id;
+	for (int i = 0; i < (int) lengthof(connected); i++)
+		if (truust_json_get_int64(connections, connected[i], &id) ||
+			truust_json_get_int64(truust_json_get(connections, connected[i]), "id", &id))
+			return id;
+	return 0;
+}
+
+void
+truust_payments_load(HTAB *set, bool payouts)
+{
+	static TruustStatement look[2] = {
+		{"SELECT p.id, p.server, p.status FROM truust.payins p WHERE p.id = ANY ($1)", 1, {INT8ARRAYOID}},
+		{"SELECT p.id, p.server, p.status FROM truust.payouts p WHERE p.id = ANY ($1)", 1, {INT8ARRAYOID}},
+	};
+	TruustColumn ids;
+	HASH_SEQ_STATUS scan;
+	TruustPayment *payment;
+	Datum		value;
+	uint64		n;
+	bool		isnull;
+
+	if (hash_get_num_entries(set) == 0)
+		return;
+	truust_column_init(&ids, INT8OID, hash_get_num_entries(set));
+	hash_seq_init(&scan, set);
+	while ((payment = hash_seq_search(&scan)) != NULL)
+		truust_column_add_int64(&ids, payment->key.id);
+	value = truust_column_array(&ids);
+	n = truust_statement_run(&look[payouts ? 1 : 0], &value, NULL, 0);
+	for (uint64 i = 0; i < n; i++)
+	{
+		TruustOrderKey key = {.id = DatumGetInt64(truust_result(i, 1, &isnull))};
+
+		strlcpy(key.server, truust_result_text(i, 2), sizeof(key.server));
+		payment = hash_search(set, &key, HASH_FIND, NULL);
+		if (payment)
+			payment->known = truust_result_text(i, 3);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+TruustVerdict
+truust_payment_verdict(const TruustPayment *payment, const char *status)
+{
+	return truust_payment_state_verdict(payment->status ? payment->status : payment->known, status);
+}
+
+void
+truust_payment_take(TruustPayment *payment, Jsonb *resource, int64 order_id)
+{
+	char	   *status = truust_json_get_text(resource, "status");
+
+	payment->dirty = true;
+	if (order_id == 0)
+		order_id = order_of_payment(resource);
+	if (order_id != 0)
+		payment->order_id = order_id;
+	if (status && truust_payment_state_verdict(payment->status, status) == TRUUST_MOVE)
+		payment->status = status;
+	keep_text(&payment->type, resource, "type");
+	keep_text(&payment->reference, resource, "reference_id");
+	keep_text(&payment->reference, resource, "reference");
+}
+
+#define PAYMENT_UPSERT(table) \
+	"INSERT INTO truust." table " AS p (id, server, order_id, status, type, reference) " \
+	"SELECT * FROM unnest($1, $2, $3, $4, $5, $6) " \
+	"ON CONFLICT (id, server) DO UPDATE SET updated_at = pg_catalog.now(), " \
+	"order_id = coalesce(EXCLUDED.order_id, p.order_id), " \
+	"type = coalesce(EXCLUDED.type, p.type), reference = coalesce(EXCLUDED.reference, p.reference), " \
+	"status = CASE WHEN EXCLUDED.status IS NOT NULL AND " \
+	"truust.payment_state_verdict(p.status, EXCLUDED.status) OPERATOR(pg_catalog.=) 'move' " \
+	"THEN EXCLUDED.status ELSE p.status END"
+
+#define PAYMENT_ARGS {INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+
+static int
+compare_payments(const void *a, const void *b)
+{
+	const TruustPayment *x = *(TruustPayment *const *) a;
+	const TruustPayment *y = *(TruustPayment *const *) b;
+
+	if (x->key.id != y->key.id)
+		return x->key.id < y->key.id ? -1 : 1;
+	return strcmp(x->key.server, y->key.server);
+}
+
+/* Those to write, in the order of their ids, so that two writers cannot wait for each other. */
+static TruustPayment **
+sorted_payments(HTAB *set, long *n)
+{
+	TruustPayment **list = palloc(sizeof(TruustPayment *) * Max(hash_get_num_entries(set), 1));
+	HASH_SEQ_STATUS scan;
+	TruustPayment *payment;
+
+	*n = 0;
+	hash_seq_init(&scan, set);
+	while ((payment = hash_seq_search(&scan)) != NULL)
+		if (payment->dirty)
+			list[(*n)++] = payment;
+	qsort(list, *n, sizeof(TruustPayment *), compare_payments);
+	return list;
+}
+
+void
+truust_payments_write(HTAB *set, bool payouts)
+{
+	static TruustStatement upsert[2] = {
+		{PAYMENT_UPSERT("payins"), 6, PAYMENT_ARGS},
+		{PAYMENT_UPSERT("payouts"), 6, PAYMENT_ARGS},
+	};
+	static const Oid types[6] = {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID};
+	long		n;
+	TruustPayment **list = sorted_payments(set, &n);
+	TruustColumn columns[6];
+	Datum		values[6];
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < 6; i++)
+		truust_column_init(&columns[i], types[i], n);
+	for (long i = 0; i < n; i++)
+	{
+		truust_column_add_int64(&columns[0], list[i]->key.id);
+		truust_column_add_text(&columns[1], list[i]->key.server);
+		add_id(&columns[2], list[i]->order_id);
+		truust_column_add_text(&columns[3], list[i]->status);
+		truust_column_add_text(&columns[4], list[i]->type);
+		truust_column_add_text(&columns[5], list[i]->reference);
+	}
+	for (int i = 0; i < 6; i++)
+		values[i] = truust_column_array(&columns[i]);
+	truust_statement_run(&upsert[payouts ? 1 : 0], values, NULL, 0);
+}
+
+/* What must wait no longer when this transaction commits: events of the order it has locked. */
+static void
+wake_worker(void)
+{
+	truust_worker_wake_at_commit(TRUUST_WORKER_WEBHOOKS);
+}
+
+/* A call was made, but this transaction cannot write. */
+static bool
+cannot_write(void)
+{
+	return XactReadOnly || RecoveryInProgress();
+}
+
+/* What is to be noted of an order. */
+typedef struct OrderNote
+{
+	const char *server;
+	char	   *role;
+	int64		id;
+	Jsonb	   *resource;
+	TruustSource source;
+} OrderNote;
+
+/* False: the order came into being meanwhile. */
+static bool
+note_order(const OrderNote *note)
+{
+	HTAB	   *set = truust_orders_set(1);
+	TruustOrder *order = truust_orders_enter(set, note->id, note->server);
+	char	   *status = truust_json_get_text(note->resource, "status");
+	const char *before;
+	TruustHistory row = {0};
+	TruustHistory *rows = &row;
+
+	if (status == NULL)
+		return true;
+	truust_orders_load(set);
+	before = order->status;
+	order->role = order->role ? order->role : note->role;
+	if (truust_order_state_verdict_after(order->previous_status, before, status) != TRUUST_STALE)
+	{
+		truust_order_take_fields(order, note->resource);
+		truust_order_move(order, status);
+	}
+	if (!truust_orders_write(set))
+		return false;
+	if (!order->moved)
+		return true;
+	row.event = truust_order_event_name(status);
+	row.order_id = note->id;
+	row.server = note->server;
+	row.status = status;
+	row.previous_status = before;
+	row.outcome = "applied";
+	row.source = note->source;
+	truust_history_write(&rows, 1, false);
+	return true;
+}
+
+/*
+ * Lock the order's row before it is read: here a session waits for whoever
+ * writes it, where the worker would come back later.
+ */
+static void
+wait_for_order(const char *server, int64 id)
+{
+	static TruustStatement lock = {
+		"SELECT FROM truust.orders o WHERE o.id = $1 AND o.server = $2 FOR UPDATE", 2, {INT8OID, TEXTOID}
+	};
+	Datum		values[2] = {Int64GetDatum(id), CStringGetTextDatum(server)};
+
+	truust_statement_run(&lock, values, NULL, 0);
+}
+
+static void
+note_order_as_owner(void *arg)
+{
+	OrderNote  *note = arg;
+	TruustRoleState state;
+
+	SPI_connect();
+	truust_owner_enter(&state, true);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		wait_for_order(note->server, note->id);
+	} while (!note_order(note));
+	wake_worker();
+	truust_owner_leave(&state);
+	SPI_finish();
+}
+
+/* Run a note; where isolation forbids it, do without. */
+static void
+note_safely(void (*f) (void *), void *arg)
+{
+	ErrorData  *edata;
+
+	if (!IsolationUsesXactSnapshot())
+	{
+		f(arg);
+		return;
+	}
+	edata = truust_worker_try(f, arg);
+	if (edata && ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_TRANSACTION_ROLLBACK)
+		ThrowErrorData(edata);
+}
+
+void
+truust_orders_note(const char *server, Oid role, Jsonb *resource, TruustSource source)
+{
+	OrderNote	note = {.server = server, .resource = resource, .source = source};
+
+	if (resource == NULL || !truust_json_get_int64(resource, "id", &note.id) || cannot_write())
+		return;
+	note.role = GetUserNameFromId(role, false);
+	note_safely(note_order_as_owner, &note);
+}
+
+/* What is to be noted of a payin or payout. */
+typedef struct PaymentNote
+{
+	const char *server;
+	int64		id;
+	int64		order_id;
+	Jsonb	   *resource;
+	bool		payout;
+} PaymentNote;
+
+static void
+note_payment_as_owner(void *arg)
+{
+	PaymentNote *note = arg;
+	TruustRoleState state;
+	HTAB	   *set;
+
+	SPI_connect();
+	truust_owner_enter(&state, true);
+	set = truust_payments_set(1);
+	truust_payment_take(truust_payments_enter(set, note->id, note->server), note->resource,
+						note->order_id);
+	truust_payments_write(set, note->payout);
+	truust_owner_leave(&state);
+	SPI_finish();
+}
+
+static void
+note_payment(const char *server, Jsonb *resource, int64 order_id, bool payout)
+{
+	PaymentNote note = {
+		.server = server, .order_id = order_id, .resource = resource, .payout = payout
+	};
+
+	if (resource == NULL || !truust_json_get_int64(resource, "id", &note.id) || cannot_write())
+		return;
+	note_safely(note_payment_as_owner, &note);
+}
+
+void
+truust_payins_note(const char *server, Jsonb *resource, int64 order_id)
+{
+	note_payment(server, resource, order_id, false);
+}
+
+void
+truust_payouts_note(const char *server, Jsonb *resource, int64 order_id)
+{
+	note_payment(server, resource, order_id, true);
+}
+
+/* An argument as text, NULL for a null. */
+static char *
+text_argument(FunctionCallInfo fcinfo, int i)
+{
+	return PG_ARGISNULL(i) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(i));
+}
+
+/*
+ * truust.order_state_verdict(status, told)
+ */
+Datum
+truust_order_state_verdict_sql(PG_FUNCTION_ARGS)
+{
+	char	   *to = text_argument(fcinfo, 1);
+
+	if (to == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(truust_verdict_name(
+		truust_order_state_verdict(text_argument(fcinfo, 0), to))));
+}
+
+/*
+ * truust.payment_state_verdict(status, told)
+ */
+Datum
+truust_payment_state_verdict_sql(PG_FUNCTION_ARGS)
+{
+	char	   *to = text_argument(fcinfo, 1);
+
+	if (to == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(truust_verdict_name(
+		truust_payment_state_verdict(text_argument(fcinfo, 0), to))));
+}
+
+/*
+ * truust.order_state_event(status)
+ */
+Datum
+truust_order_state_event_sql(PG_FUNCTION_ARGS)
+{
+	char	   *status = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	PG_RETURN_TEXT_P(cstring_to_text(truust_order_event_name(status)));
+}

@@ -1,0 +1,217 @@
+/*-------------------------------------------------------------------------
+ *
+ * owner.c
+ *		Acting as the owner of the extension's tables, and as another role for
+ *		that role's code.
+ *
+ * The workers connect as the bootstrap superuser, and sessions call functions
+ * of the extension with few rights.  Neither is what the extension's own SQL
+ * should run as: it runs as the owner of the tables.  A user's code
+ * (handlers, on_done, attached tables) runs as the user who registered it, in
+ * a context where it can neither become somebody else nor leave anything behind
+ * that would run later with other rights.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timeout.h"
+
+#include "guc.h"
+#include "owner.h"
+
+static TimeoutId clock_id;
+static bool clock_registered = false;
+static bool clock_running = false;
+static volatile sig_atomic_t clock_fired = false;
+
+Oid
+truust_owner(void)
+{
+	Oid			schema = get_namespace_oid("truust", true);
+	Oid			relation = OidIsValid(schema) ? get_relname_relid("orders", schema) : InvalidOid;
+	Oid			owner = InvalidOid;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(relation) || !OidIsValid(get_extension_oid("truust", true)))
+		return InvalidOid;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
+/*
+ * How the extension's own statements are planned: once, and by index whatever
+ * the statistics say, for a plan that was made when a table was small must not
+ * scan it when it has grown.
+ */
+static const char *const plan_settings[][2] = {
+	{"plan_cache_mode", "force_generic_plan"},
+	{"enable_seqscan", "off"},
+	{"enable_hashjoin", "off"},
+	{"enable_mergejoin", "off"},
+	{"jit", "off"},
+};
+
+static void
+set(const char *name, const char *value, GucAction action)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, action, true, 0, false);
+}
+
+static void
+set_path(const char *path)
+{
+	set("search_path", path, GUC_ACTION_SAVE);
+}
+
+void
+truust_owner_plans(bool for_ever)
+{
+	for (int i = 0; i < (int) lengthof(plan_settings); i++)
+		set(plan_settings[i][0], plan_settings[i][1], for_ever ? GUC_ACTION_SET : GUC_ACTION_SAVE);
+}
+
+/* A user's code is planned as the user is used to, and may wait longer for locks. */
+static void
+users_settings(void)
+{
+	char		value[16];
+
+	for (int i = 0; i < (int) lengthof(plan_settings); i++)
+		set(plan_settings[i][0], NULL, GUC_ACTION_SAVE);
+	snprintf(value, sizeof(value), "%d", truust_handler_lock_timeout);
+	set("lock_timeout", value, GUC_ACTION_SAVE);
+}
+
+static void
+enter(TruustRoleState *state, Oid user, int context)
+{
+	GetUserIdAndSecContext(&state->saved_user, &state->saved_context);
+	SetUserIdAndSecContext(user, state->saved_context | context);
+	state->guc_nest_level = 0;
+}
+
+static void
+leave(TruustRoleState *state)
+{
+	if (state->guc_nest_level > 0)
+		AtEOXact_GUC(false, state->guc_nest_level);
+	SetUserIdAndSecContext(state->saved_user, state->saved_context);
+}
+
+void
+truust_owner_enter(TruustRoleState *state, bool safe_path)
+{
+	Oid			owner = truust_owner();
+
+	if (!OidIsValid(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"truust\" does not exist in this database"),
+				 errhint("Create it with CREATE EXTENSION truust.")));
+	enter(state, owner, SECURITY_LOCAL_USERID_CHANGE);
+	if (safe_path)
+	{
+		state->guc_nest_level = NewGUCNestLevel();
+		set_path("pg_catalog, pg_temp");
+		truust_owner_plans(false);
+	}
+}
+
+void
+truust_owner_leave(TruustRoleState *state)
+{
+	leave(state);
+}
+
+/* Runs in a signal handler. */
+static void
+on_clock(void)
+{
+	clock_fired = true;
+	QueryCancelPending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+}
+
+void
+truust_role_restart_clock(void)
+{
+	if (truust_handler_timeout <= 0)
+		return;
+	if (!clock_registered)
+	{
+		clock_id = RegisterTimeout(USER_TIMEOUT, on_clock);
+		clock_registered = true;
+	}
+	clock_fired = false;
+	clock_running = true;
+	enable_timeout_after(clock_id, truust_handler_timeout);
+}
+
+static void
+stop_clock(void)
+{
+	if (clock_running)
+		disable_timeout(clock_id, false);
+	clock_running = false;
+}
+
+bool
+truust_role_timed_out(void)
+{
+	bool		fired = clock_fired;
+
+	stop_clock();
+	clock_fired = false;
+	return fired;
+}
+
+/* A temporary table of the session must not stand in for one of the role's. */
+static char *
+path_with_temp_last(const char *path)
+{
+	if (strstr(path, "pg_temp"))
+		return pstrdup(path);
+	return psprintf("%s%spg_temp", path, path[0] ? ", " : "");
+}
+
+void
+truust_role_enter(TruustRoleState *state, const char *role, const char *search_path)
+{
+	Oid			user = get_role_oid(role, false);
+	char	   *path = path_with_temp_last(search_path ? search_path : "pg_catalog");
+
+	enter(state, user, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	state->guc_nest_level = NewGUCNestLevel();
+	set_path(path);
+	users_settings();
+	pfree(path);
+	truust_role_restart_clock();
+}
+
+void
+truust_role_leave(TruustRoleState *state)
+{
+	if (clock_fired)
+		CHECK_FOR_INTERRUPTS(); /* it ran out just now: an error like any other */
+	stop_clock();
+	clock_fired = false;
+	leave(state);
+}

@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * owner.h
+ *		Acting as the owner of the extension's tables, and as another role for
+ *		that role's code.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef TRUUST_OWNER_H
+#define TRUUST_OWNER_H
+
+/* What to go back to; unwinds by itself with the (sub)transaction on an error. */
+typedef struct TruustRoleState
+{
+	Oid			saved_user;
+	int			saved_context;
+	int			guc_nest_level;
+} TruustRoleState;
+
+/* Owner of the extension's tables, InvalidOid where the extension is not. Must be called in a transaction. */
+extern Oid	truust_owner(void);
+
+/*
+ * Become the owner of the extension's tables for SQL of the extension's own.
+ * safe_path: also set search_path to pg_catalog, pg_temp and plan by index (needed
+ * for all but the plainest SQL, and not in a worker, which has both).  Raises 42704 if the extension is gone.
+ */
+extern void truust_owner_enter(TruustRoleState *state, bool safe_path);
+extern void truust_owner_leave(TruustRoleState *state);
+
+/* Plan as the extension's own statements are: until the GUC nest level ends, or (a worker) for ever. */
+extern void truust_owner_plans(bool for_ever);
+
+/*
+ * Become a role for a user's code: its rights, a security-restricted context,
+ * the search_path given (pg_temp last unless it is in it), truust.handler_timeout
+ * and truust.handler_lock_timeout; and back.  Raises 42704 if the role is gone.
+ */
+extern void truust_role_enter(TruustRoleState *state, const char *role, const char *search_path);
+extern void truust_role_leave(TruustRoleState *state);
+
+/* Start truust.handler_timeout anew: another piece of the same role's code follows. */
+extern void truust_role_restart_clock(void);
+
+/*
+ * Whether the error being handled is the clock's; forgets it.  Who catches an error of
+ * a role's code calls this, so that the clock never outlives it.
+ */
+extern bool truust_role_timed_out(void);
+
+#endif							/* TRUUST_OWNER_H */

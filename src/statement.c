@@ -1,0 +1,114 @@
+/*-------------------------------------------------------------------------
+ *
+ * statement.c
+ *		SQL from C: statements that are planned once, and arrays as their
+ *		parameters.
+ *
+ * What the workers write goes through a few statements over arrays, so that
+ * a batch costs the same number of statements whatever its size.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "statement.h"
+
+uint64
+truust_statement_run(TruustStatement *statement, Datum *values, const bool *nulls, long limit)
+{
+	char		null_chars[TRUUST_MAX_STATEMENT_ARGS];
+	int			result;
+
+	if (statement->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare(statement->sql, statement->n, statement->types);
+
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "SPI_keepplan failed");
+		statement->plan = plan;
+	}
+	for (int i = 0; nulls && i < statement->n; i++)
+		null_chars[i] = nulls[i] ? 'n' : ' ';
+
+	result = SPI_execute_plan(statement->plan, values, nulls ? null_chars : NULL, false, limit);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+Datum
+truust_result(uint64 i, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, column, isnull);
+}
+
+char *
+truust_result_text(uint64 i, int column)
+{
+	bool		isnull;
+	Datum		value = truust_result(i, column, &isnull);
+
+	if (isnull)
+		return NULL;
+	if (SPI_gettypeid(SPI_tuptable->tupdesc, column) == NAMEOID)
+		return pstrdup(NameStr(*DatumGetName(value)));
+	return TextDatumGetCString(value);
+}
+
+void
+truust_column_init(TruustColumn *column, Oid type, int max)
+{
+	column->type = type;
+	column->n = 0;
+	column->max = Max(max, 1);
+	column->values = palloc(sizeof(Datum) * column->max);
+	column->nulls = palloc(sizeof(bool) * column->max);
+	column->has_nulls = false;
+}
+
+void
+truust_column_add(TruustColumn *column, Datum value, bool isnull)
+{
+	if (column->n == column->max)
+	{
+		column->max *= 2;
+		column->values = repalloc(column->values, sizeof(Datum) * column->max);
+		column->nulls = repalloc(column->nulls, sizeof(bool) * column->max);
+	}
+	column->values[column->n] = value;
+	column->nulls[column->n++] = isnull;
+	column->has_nulls |= isnull;
+}
+
+void
+truust_column_add_int64(TruustColumn *column, int64 value)
+{
+	truust_column_add(column, Int64GetDatum(value), false);
+}
+
+void
+truust_column_add_text(TruustColumn *column, const char *value)
+{
+	truust_column_add(column, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
+}
+
+Datum
+truust_column_array(const TruustColumn *column)
+{
+	int16		len;
+	bool		byval;
+	char		align;
+	int			dims[1] = {column->n};
+	int			lbs[1] = {1};
+
+	get_typlenbyvalalign(column->type, &len, &byval, &align);
+	return PointerGetDatum(construct_md_array(column->values, column->has_nulls ? column->nulls : NULL,
+											  column->n > 0 ? 1 : 0, dims, lbs, column->type, len,
+											  byval, align));
+}

@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ *
+ * statement.h
+ *		SQL from C: statements that are planned once, and arrays as their
+ *		parameters.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef TRUUST_STATEMENT_H
+#define TRUUST_STATEMENT_H
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+
+#define TRUUST_MAX_STATEMENT_ARGS 24
+
+/*
+ * A statement of the extension's own: a static variable, planned at its first
+ * use and kept for the process's life.  Its text names every object with its
+ * schema.
+ */
+typedef struct TruustStatement
+{
+	const char *sql;
+	int			n;				/* number of parameters */
+	Oid			types[TRUUST_MAX_STATEMENT_ARGS];
+	SPIPlanPtr	plan;			/* NULL at first */
+} TruustStatement;
+
+/*
+ * Execute in the current SPI connection.  nulls may be NULL (none is).  limit
+ * 0: all rows.  Returns the number of rows, which are in SPI_tuptable where the
+ * statement returns any.  Raises whatever the statement does.
+ */
+extern uint64 truust_statement_run(TruustStatement *statement, Datum *values, const bool *nulls,
+								   long limit);
+
+/* A field of row i of SPI_tuptable; column from 1. */
+extern Datum truust_result(uint64 i, int column, bool *isnull);
+
+/* The same as palloc'd text, NULL for a null; for columns of type text and name. */
+extern char *truust_result_text(uint64 i, int column);
+
+/*
+ * Values that become one array parameter.
+ */
+typedef struct TruustColumn
+{
+	Oid			type;			/* INT8OID, TEXTOID, NUMERICOID, JSONBOID, TIMESTAMPTZOID, BOOLOID, INT4OID */
+	int			n;
+	int			max;
+	Datum	   *values;
+	bool	   *nulls;
+	bool		has_nulls;
+} TruustColumn;
+
+/* Start an empty column in the current memory context. */
+extern void truust_column_init(TruustColumn *column, Oid type, int max);
+
+/* Append; the value is not copied. */
+extern void truust_column_add(TruustColumn *column, Datum value, bool isnull);
+extern void truust_column_add_int64(TruustColumn *column, int64 value);
+extern void truust_column_add_text(TruustColumn *column, const char *value);	/* NULL: null */
+
+/* The array. */
+extern Datum truust_column_array(const TruustColumn *column);
+
+#endif							/* TRUUST_STATEMENT_H */

@@ -1,0 +1,243 @@
+/*-------------------------------------------------------------------------
+ *
+ * webhook.h
+ *		From a row of the intake to its effect: what the files of the webhook
+ *		worker share.
+ *
+ *	webhook_intake.c	a row arrives (in the transaction of who inserts it)
+ *	webhook_worker.c	the cycle: what is done when
+ *	webhook_read.c		rows are read
+ *	webhook_name.c		an event's name, as this extension spells it
+ *	webhook_body.c		a body becomes events
+ *	webhook_fetch.c		which orders of a batch must be looked at
+ *	webhook_look.c		the API is asked what is true
+ *	webhook_decide.c	an event meets an order: what follows
+ *	webhook_apply.c		a batch is written, failures by themselves
+ *	webhook_handlers.c	the merchant's functions are called
+ *	webhook_fate.c		rows that wait, and dead letters
+ *	webhook_sync.c		what webhooks missed
+ *	webhook_operators.c retry, discard, replay
+ *	retention.c			old history goes
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef TRUUST_WEBHOOK_H
+#define TRUUST_WEBHOOK_H
+
+#include "storage/itemptr.h"
+
+#include "orders.h"
+#include "statement.h"
+
+struct TruustEvent;
+
+/* What becomes of a row of the intake in this batch. */
+typedef enum TruustFate
+{
+	TRUUST_FATE_OPEN,			/* not decided yet */
+	TRUUST_FATE_DONE,			/* its events are applied: it leaves the intake */
+	TRUUST_FATE_LEFT,			/* stays as it is, to be looked at again soon */
+	TRUUST_FATE_WAITS,			/* behind another one of its order */
+	TRUUST_FATE_RETRY,			/* failed, again later */
+	TRUUST_FATE_DEAD			/* a person must look */
+} TruustFate;
+
+/* A row of the intake. */
+typedef struct TruustWebhook
+{
+	int64		id;
+	ItemPointer tid;
+	char	   *event;			/* as the sender called it, or NULL */
+	bytea	   *body;
+	const char *server;
+	TruustSource source;
+	TimestampTz received_at;
+	int			attempts;		/* that failed so far */
+	int64		order_id;		/* as read on arrival, then as understood; 0: none */
+
+	struct TruustEvent *events;
+	int			n_events;
+
+	TruustFate	fate;
+	bool		passing;		/* RETRY: not the event's fault, does not count as an attempt */
+	TimestampTz next_attempt_at;	/* RETRY, WAITS */
+	char	   *reason;			/* RETRY, DEAD: a sentence */
+} TruustWebhook;
+
+/* What the API says of an order. */
+typedef struct TruustLook
+{
+	TruustOrderKey key;			/* must be first */
+	Oid			role;			/* whose key to ask with, InvalidOid: to be found */
+	bool		want_payin;
+	bool		want_payout;
+
+	bool		done;			/* an answer that counts: found or not */
+	bool		missing;		/* the API does not know the order */
+	Jsonb	   *order;
+	Jsonb	   *payin;			/* NULL: none, or not asked */
+	Jsonb	   *payout;
+	Jsonb	   *body;			/* all of it in the shape of a webhook's body */
+	TimestampTz at;				/* just before it was asked */
+	char	   *error;			/* why there is no answer */
+	bool		later;			/* the server, not the order, is why */
+} TruustLook;
+
+/* One event out of a body. */
+typedef struct TruustEvent
+{
+	TruustWebhook *webhook;
+	char	   *name;			/* as this extension spells it; NULL: neither the sender nor the body says */
+	char	   *claim;			/* status that it says the order has, or NULL */
+	int64		order_id;
+	Jsonb	   *body;			/* the event's own object */
+	Jsonb	   *order;			/* in it: the order, payin, payout, or NULL */
+	Jsonb	   *payin;
+	Jsonb	   *payout;
+	int64		payin_id;		/* 0: none */
+	int64		payout_id;
+	uint64		digest;			/* how a duplicate is known */
+	char	   *replayed_status;	/* a replay: as history has it */
+	char	   *replayed_previous;
+	bool		needs_look;		/* the body is not to be taken at its word */
+	TruustLook *look;			/* what the API says, where it was asked */
+} TruustEvent;
+
+/* An event that took effect: for handlers and listeners. */
+typedef struct TruustApplied
+{
+	TruustHistory row;
+	TruustWebhook *webhook;
+	Jsonb	   *body;
+} TruustApplied;
+
+/* A batch in the making; lives in a memory context of its own, over several transactions. */
+typedef struct TruustBatch
+{
+	MemoryContext cxt;
+	TruustWebhook *rows;
+	int			n;
+	bool		waiting_exist;	/* there are rows in state retry */
+	HTAB	   *looks;			/* TruustLook, NULL: nothing was asked */
+} TruustBatch;
+
+/* What deciding a piece of a batch leads to; one for each attempt. */
+typedef struct TruustOutcomeSet
+{
+	HTAB	   *orders;
+	HTAB	   *payins;
+	HTAB	   *payouts;
+	TruustHistory **history;	/* in the order of application */
+	int			n_history;
+	int			max_history;
+	TruustApplied **applied;	/* the part of history that handlers and listeners are told */
+	int			n_applied;
+	int			n_stale;
+	int			n_duplicate;
+	int			n_unconfirmed;
+} TruustOutcomeSet;
+
+/* webhook_name.c */
+
+/* An event's name as this extension spells it (order.published); NULL for an empty one. */
+extern char *truust_event_name(const char *sent_as);
+
+/* Whether the name is that of an order's status, of a payin, of a payout. */
+extern bool truust_event_is_payment(const char *name, bool *payout);
+
+/* webhook_body.c */
+
+/* Understand a row: fills in its events, or gives it the fate DEAD with a reason. */
+extern void truust_webhook_understand(TruustWebhook *row);
+
+/* Digest under which an order remembers that a status was applied without its own webhook. */
+extern uint64 truust_event_stand_in(const char *name);
+
+/* webhook_read.c; need an SPI connection and the owner's rights, results in batch->cxt */
+extern void truust_batch_read_new(TruustBatch *batch, int64 after, int limit);
+extern void truust_batch_read_due(TruustBatch *batch, int limit);
+
+/* In a later transaction: rows that are not as they were become LEFT. */
+extern void truust_batch_read_again(TruustBatch *batch);
+
+/* Rows behind a failed one of their order get the fate WAITS. */
+extern void truust_batch_find_waiting(TruustBatch *batch);
+
+/* ms until the next row in state retry is due (0: now), -1: there is none */
+extern long truust_webhooks_next_due(void);
+
+/* webhook_look.c */
+
+/* A set of looks, and the look at an order in it (entered if it is not there yet). */
+extern HTAB *truust_looks_set(long n);
+extern TruustLook *truust_look_enter(HTAB *looks, int64 id, const char *server);
+
+/*
+ * In a transaction: find out with whose key to ask and what.  Everything is allocated in the
+ * current context.  quiet: a server without a key is nothing to complain of.
+ */
+extern struct TruustLooking *truust_looks_prepare(HTAB *looks, bool quiet);
+
+/* Outside transactions: ask.  Every look is done, or has an error. */
+extern void truust_looks_run(struct TruustLooking *looking);
+
+/* Whether a server did not answer and is left alone for a while. */
+extern bool truust_server_pauses(const char *server);
+
+/* ms until such a server is tried again, -1: all answer */
+extern long truust_servers_pause(void);
+
+/* Forget such servers. */
+extern void truust_servers_forget(void);
+
+/* webhook_fetch.c */
+
+/* In a transaction: which orders must be looked at.  NULL: none. */
+extern struct TruustLooking *truust_fetch_prepare(TruustBatch *batch);
+
+/* After the look: rows that cannot be decided get their fate. */
+extern void truust_fetch_finish(TruustBatch *batch);
+
+/* webhook_decide.c */
+extern TruustOutcomeSet *truust_decide_begin(long n);
+extern void truust_decide_load(TruustOutcomeSet *set, TruustWebhook **rows, int n);
+extern void truust_decide(TruustOutcomeSet *set, TruustWebhook *row);
+extern void truust_decide_end(TruustOutcomeSet *set, TruustWebhook **rows, int n);
+
+/* webhook_apply.c */
+
+/* Apply what is open in a batch, in the current transaction; every row has a fate then. Returns how many were done. */
+extern int	truust_batch_apply(TruustBatch *batch);
+
+/* webhook_fate.c */
+
+/* Write the fates other than DONE and LEFT. */
+extern void truust_batch_write_fates(TruustBatch *batch);
+
+/* The rows behind one of an order's can be tried at once. */
+extern void truust_webhooks_free(int64 order_id);
+
+/* webhook_handlers.c */
+
+/* Read the handlers; false: there are none. */
+extern bool truust_handlers_load(void);
+
+/* Call the handlers of each event; *current is the row whose handler is running. */
+extern void truust_handlers_call(TruustApplied **applied, int n, TruustWebhook **current);
+
+/* webhook_sync.c */
+
+/* Look at some orders that have stood unfinished for too long; whether there are more. */
+extern bool truust_sync_step(void);
+
+/* retention.c */
+
+/* Remove some history that is old enough; whether there is more. */
+extern bool truust_retention_step(void);
+
+/* webhook_worker.c */
+
+/* From _PG_init: makes webhooks part of CALL truust_drain(). */
+extern void truust_webhooks_init(void);
+
+#endif							/* TRUUST_WEBHOOK_H */

@@ -1,0 +1,317 @@
+/*-------------------------------------------------------------------------
+ *
+ * webhook_apply.c
+ *		A batch is written, failures by themselves.
+ *
+ * A batch is one transaction.  Its events are written together, by a few
+ * statements over arrays, in a subtransaction; if that fails, it is undone and
+ * tried again in smaller pieces until the event that fails is alone.  Pieces
+ * grow again behind it, so that one bad event among a thousand costs little and
+ * a thousand bad ones do not cost a million.
+ *
+ * An event that fails waits, and all later ones of its order with it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/async.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "api.h"
+#include "attach.h"
+#include "attempt.h"
+#include "guc.h"
+#include "stats.h"
+#include "webhook.h"
+
+#define MAX_NOTIFIED_STATUS 1000	/* bytes; a payload must stay under 8000 */
+#define FIELD_BUYER_LINK 5
+
+/* Rows that are tried together. */
+typedef struct Piece
+{
+	TruustWebhook **rows;
+	int			n;
+	bool		has_handlers;
+	TruustWebhook *current;		/* whose handler is running */
+	bool		again;			/* an order came into being meanwhile */
+	bool		changed;		/* somebody changed a row meanwhile */
+	TruustOutcomeSet *set;
+} Piece;
+
+static void
+append_status(StringInfo buf, const char *key, const char *status)
+{
+	appendStringInfo(buf, ", \"%s\": ", key);
+	if (status == NULL)
+		appendStringInfoString(buf, "null");
+	else
+		escape_json(buf, strlen(status) <= MAX_NOTIFIED_STATUS ? status
+					: pnstrdup(status, pg_mbcliplen(status, strlen(status), MAX_NOTIFIED_STATUS)));
+}
+
+/* Tell who listens. */
+static void
+notify(TruustApplied **applied, int n)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < n; i++)
+	{
+		const TruustHistory *h = &applied[i]->row;
+
+		resetStringInfo(&buf);
+		appendStringInfoString(&buf, "{\"event\": ");
+		escape_json(&buf, strlen(h->event) <= MAX_NOTIFIED_STATUS ? h->event
+					: pnstrdup(h->event, pg_mbcliplen(h->event, strlen(h->event), MAX_NOTIFIED_STATUS)));
+		appendStringInfo(&buf, ", \"order_id\": " INT64_FORMAT, h->order_id);
+		append_status(&buf, "status", h->status);
+		append_status(&buf, "previous_status", h->previous_status);
+		appendStringInfoChar(&buf, '}');
+		Async_Notify("truust", buf.data);
+	}
+}
+
+/* The orders of one server whose attached rows are to be told. */
+static void
+update_tables_of(HTAB *orders, const char *server)
+{
+	long		max = hash_get_num_entries(orders);
+	int64	   *ids = palloc(sizeof(int64) * max);
+	char	  **statuses = palloc(sizeof(char *) * max);
+	char	  **links = palloc(sizeof(char *) * max);
+	int			n = 0;
+	HASH_SEQ_STATUS scan;
+	TruustOrder *order;
+
+	hash_seq_init(&scan, orders);
+	while ((order = hash_seq_search(&scan)) != NULL)
+	{
+		if (!order->notify_tables || order->status == NULL || strcmp(order->key.server, server) != 0)
+			continue;
+		order->notify_tables = false;
+		ids[n] = order->key.id;
+		statuses[n] = order->status;
+		links[n++] = order->has_field[FIELD_BUYER_LINK]
+			? TextDatumGetCString(order->fields[FIELD_BUYER_LINK]) : NULL;
+	}
+	truust_attached_update(server, n, ids, statuses, links);
+}
+
+static void
+update_tables(HTAB *orders)
+{
+	HASH_SEQ_STATUS scan;
+	TruustOrder *order;
+
+	hash_seq_init(&scan, orders);
+	while ((order = hash_seq_search(&scan)) != NULL)
+		if (order->notify_tables && order->status)
+			update_tables_of(orders, order->key.server);
+}
+
+/* Take the rows that are done out of the intake. */
+static void
+delete_rows(Piece *piece)
+{
+	static TruustStatement delete = {
+		"DELETE FROM truust.webhooks WHERE ctid = ANY ($1)", 1, {TIDARRAYOID}
+	};
+	TruustColumn tids;
+	Datum		value;
+
+	truust_column_init(&tids, TIDOID, piece->n);
+	for (int i = 0; i < piece->n; i++)
+		if (piece->rows[i]->fate == TRUUST_FATE_OPEN)
+			truust_column_add(&tids, PointerGetDatum(piece->rows[i]->tid), false);
+	if (tids.n == 0)
+		return;
+	value = truust_column_array(&tids);
+	if (truust_statement_run(&delete, &value, NULL, 0) == (uint64) tids.n)
+		return;
+	piece->changed = true;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("a webhook was changed by somebody else at the same moment")));
+}
+
+/*
+ * All of a piece.  Runs in a subtransaction; whatever it raises undoes it.
+ */
+static void
+apply_piece(void *arg)
+{
+	Piece	   *piece = arg;
+	TruustOutcomeSet *set = truust_decide_begin(piece->n);
+
+	piece->set = set;
+	piece->current = NULL;
+	piece->again = false;
+	piece->changed = false;
+	truust_decide_load(set, piece->rows, piece->n);
+	for (int i = 0; i < piece->n; i++)
+		truust_decide(set, piece->rows[i]);
+	truust_decide_end(set, piece->rows, piece->n);
+
+	if (!truust_orders_write(set->orders))
+	{
+		piece->again = true;
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("an order was noted by somebody else at the same moment")));
+	}
+	truust_payments_write(set->payins, false);
+	truust_payments_write(set->payouts, true);
+	truust_history_write(set->history, set->n_history, piece->has_handlers);
+	update_tables(set->orders);
+	if (piece->has_handlers)
+		truust_handlers_call(set->applied, set->n_applied, &piece->current);
+	notify(set->applied, set->n_applied);
+	delete_rows(piece);
+}
+
+static int
+finish_piece(Piece *piece)
+{
+	int			done = 0;
+
+	for (int i = 0; i < piece->n; i++)
+	{
+		if (piece->rows[i]->fate != TRUUST_FATE_OPEN)
+			continue;
+		piece->rows[i]->fate = TRUUST_FATE_DONE;
+		done++;
+	}
+	truust_stats_count(TRUUST_EVENTS_APPLIED, piece->set->n_applied);
+	truust_stats_count(TRUUST_EVENTS_STALE, piece->set->n_stale);
+	truust_stats_count(TRUUST_EVENTS_DUPLICATE, piece->set->n_duplicate);
+	truust_stats_count(TRUUST_EVENTS_UNCONFIRMED, piece->set->n_unconfirmed);
+	return done;
+}
+
+/* Why a row failed: the error, and whose it is. */
+static char *
+reason_of(const ErrorData *edata)
+{
+	const char *whose = edata->context ? strstr(edata->context, "handler ") : NULL;
+	int			len = whose ? (int) strcspn(whose, "\n") : 0;
+
+	return psprintf("%s (SQLSTATE %s%s%.*s)", edata->message, unpack_sql_state(edata->sqlerrcode),
+					whose ? ", " : "", len, whose ? whose : "");
+}
+
+/* A row failed by itself: it waits, or is given up. */
+static void
+fail_row(TruustBatch *batch, TruustWebhook *row, ErrorData *edata)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->cxt);
+
+	row->passing = truust_error_is_passing(edata);
+	row->reason = reason_of(edata);
+	MemoryContextSwitchTo(old);
+	if (!row->passing && row->attempts + 1 >= truust_max_attempts)
+	{
+		row->fate = TRUUST_FATE_DEAD;
+		return;
+	}
+	row->fate = TRUUST_FATE_RETRY;
+	row->next_attempt_at =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+									truust_backoff(row->attempts + 1, truust_retry_delay,
+												   truust_max_retry_delay));
+	for (TruustWebhook *later = row + 1; later < batch->rows + batch->n; later++)
+		if (later->fate == TRUUST_FATE_OPEN && later->order_id == row->order_id)
+		{
+			later->fate = TRUUST_FATE_WAITS;
+			later->next_attempt_at = row->next_attempt_at;
+		}
+}
+
+/* The rows of a piece that starts at a place in the batch, at most size of them. */
+static int
+collect(TruustBatch *batch, int start, int size, Piece *piece)
+{
+	int			i;
+
+	piece->n = 0;
+	for (i = start; i < batch->n && piece->n < size; i++)
+		if (batch->rows[i].fate == TRUUST_FATE_OPEN)
+			piece->rows[piece->n++] = &batch->rows[i];
+	return i;
+}
+
+/* How many to try next, after a piece failed: up to the culprit where it is known. */
+static int
+smaller(const Piece *piece)
+{
+	for (int i = 1; piece->current && i < piece->n; i++)
+		if (piece->rows[i] == piece->current)
+			return i;
+	return piece->current ? 1 : Max(piece->n / 4, 1);
+}
+
+/* Rows that decided to be left are open again for the next try. */
+static void
+reopen(Piece *piece)
+{
+	for (int i = 0; i < piece->n; i++)
+		piece->rows[i]->fate = TRUUST_FATE_OPEN;
+}
+
+int
+truust_batch_apply(TruustBatch *batch)
+{
+	Piece		piece = {.has_handlers = truust_handlers_load()};
+	int			start = 0;
+	int			size = Max(batch->n, 1);
+	int			again = 0;
+	int			done = 0;
+	MemoryContext cxt = AllocSetContextCreate(batch->cxt, "truust piece", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+
+	piece.rows = MemoryContextAlloc(batch->cxt, sizeof(TruustWebhook *) * Max(batch->n, 1));
+	old = MemoryContextSwitchTo(cxt);
+	while (start < batch->n)
+	{
+		int			next = collect(batch, start, size, &piece);
+		ErrorData  *edata;
+
+		if (piece.n == 0)
+			break;
+		edata = truust_worker_try(apply_piece, &piece);
+		if (edata == NULL)
+		{
+			done += finish_piece(&piece);
+			start = next;
+			size = Min(size * 2, batch->n);
+			again = 0;
+		}
+		else
+		{
+			reopen(&piece);
+			if (piece.again && again++ < 3)
+				;				/* what was in the way is visible now */
+			else if (piece.n > 1)
+				size = smaller(&piece);
+			else
+			{
+				if (piece.changed)
+					piece.rows[0]->fate = TRUUST_FATE_LEFT;
+				else
+					fail_row(batch, piece.rows[0], edata);
+				start = next;
+			}
+		}
+		MemoryContextReset(cxt);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	return done;
+}

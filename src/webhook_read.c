@@ -1,0 +1,232 @@
+/*-------------------------------------------------------------------------
+ *
+ * webhook_read.c
+ *		Rows of the intake are read.
+ *
+ * Rows are read without a lock: the worker's own lock keeps other workers out,
+ * and deleting them by their physical address at the end finds out whether an
+ * operator changed one meanwhile.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "webhook.h"
+#include "worker.h"
+
+#define ROW_COLUMNS \
+	"w.ctid, w.id, w.event, w.body, w.server, w.source, w.received_at, w.attempts, w.order_id, " \
+	"EXISTS (SELECT FROM truust.webhooks r WHERE r.state = 'retry')"
+
+/* A pass-by-reference value, detoasted, in the current context. */
+static void *
+copy_varlena(Datum value)
+{
+	return PG_DETOAST_DATUM_COPY(value);
+}
+
+/* Row i of SPI_tuptable, in the current memory context. */
+static void
+read_row(TruustWebhook *row, uint64 i)
+{
+	bool		isnull;
+	Datum		value;
+	char	   *server;
+
+	row->tid = palloc(sizeof(ItemPointerData));
+	ItemPointerCopy((ItemPointer) DatumGetPointer(truust_result(i, 1, &isnull)), row->tid);
+	row->id = DatumGetInt64(truust_result(i, 2, &isnull));
+	row->event = truust_result_text(i, 3);
+	row->body = copy_varlena(truust_result(i, 4, &isnull));
+	server = truust_result_text(i, 5);
+	row->server = server ? server : pstrdup(truust_server);
+	row->source = truust_source_of(truust_result_text(i, 6));
+	row->received_at = DatumGetTimestampTz(truust_result(i, 7, &isnull));
+	row->attempts = DatumGetInt32(truust_result(i, 8, &isnull));
+	value = truust_result(i, 9, &isnull);
+	row->order_id = isnull ? 0 : DatumGetInt64(value);
+}
+
+static void
+take_rows(TruustBatch *batch, uint64 n)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->cxt);
+	bool		isnull;
+
+	batch->rows = n > 0 ? palloc0(sizeof(TruustWebhook) * n) : NULL;
+	batch->n = (int) n;
+	for (uint64 i = 0; i < n; i++)
+		read_row(&batch->rows[i], i);
+	if (n > 0)
+		batch->waiting_exist = DatumGetBool(truust_result(0, 10, &isnull));
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+void
+truust_batch_read_new(TruustBatch *batch, int64 after, int limit)
+{
+	static TruustStatement all = {
+		"SELECT " ROW_COLUMNS " FROM truust.webhooks w WHERE w.state = 'new' AND w.id > $1 ORDER BY w.id LIMIT $2",
+		2, {INT8OID, INT8OID}
+	};
+	static TruustStatement share = {
+		"SELECT " ROW_COLUMNS " FROM truust.webhooks w WHERE w.state = 'new' AND w.id > $1 "
+		"AND (pg_catalog.hashint8(coalesce(w.order_id, 0)) & 2147483647) % $3 = $4 ORDER BY w.id LIMIT $2",
+		4, {INT8OID, INT8OID, INT4OID, INT4OID}
+	};
+	int			instance;
+	int			instances;
+	Datum		values[4] = {Int64GetDatum(after), Int64GetDatum(limit)};
+
+	truust_worker_share(&instance, &instances);
+	values[2] = Int32GetDatum(instances);
+	values[3] = Int32GetDatum(instance);
+	take_rows(batch, truust_statement_run(instances == 1 ? &all : &share, values, NULL, 0));
+}
+
+void
+truust_batch_read_due(TruustBatch *batch, int limit)
+{
+	static TruustStatement due = {
+		"SELECT " ROW_COLUMNS " FROM truust.webhooks w WHERE w.state = 'retry' AND w.next_attempt_at <= $1 "
+		"AND (pg_catalog.hashint8(coalesce(w.order_id, 0)) & 2147483647) % $3 = $4 "
+		"ORDER BY w.next_attempt_at, w.id LIMIT $2",
+		4, {TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID}
+	};
+	int			instance;
+	int			instances;
+	Datum		values[4] = {TimestampTzGetDatum(GetCurrentTimestamp()), Int64GetDatum(limit)};
+
+	truust_worker_share(&instance, &instances);
+	values[2] = Int32GetDatum(instances);
+	values[3] = Int32GetDatum(instance);
+	take_rows(batch, truust_statement_run(&due, values, NULL, 0));
+}
+
+/* The open row with this id: both lists are in the order of ids but for due rows, so search. */
+static TruustWebhook *
+find_row(TruustBatch *batch, int64 id, int *hint)
+{
+	for (int i = 0; i < batch->n; i++)
+	{
+		int			j = (*hint + i) % batch->n;
+
+		if (batch->rows[j].id == id)
+		{
+			*hint = j + 1;
+			return &batch->rows[j];
+		}
+	}
+	return NULL;
+}
+
+void
+truust_batch_read_again(TruustBatch *batch)
+{
+	static TruustStatement look = {
+		"SELECT w.ctid, w.id FROM truust.webhooks w WHERE w.id = ANY ($1) AND w.state <> 'dead' ORDER BY w.id",
+		1, {INT8ARRAYOID}
+	};
+	MemoryContext old = MemoryContextSwitchTo(batch->cxt);
+	bool	   *seen = palloc0(sizeof(bool) * Max(batch->n, 1));
+	TruustColumn ids;
+	Datum		value;
+	uint64		n;
+	int			hint = 0;
+	bool		isnull;
+
+	truust_column_init(&ids, INT8OID, batch->n);
+	for (int i = 0; i < batch->n; i++)
+		truust_column_add_int64(&ids, batch->rows[i].id);
+	value = truust_column_array(&ids);
+	MemoryContextSwitchTo(old);
+
+	n = truust_statement_run(&look, &value, NULL, 0);
+	for (uint64 i = 0; i < n; i++)
+	{
+		TruustWebhook *row = find_row(batch, DatumGetInt64(truust_result(i, 2, &isnull)), &hint);
+
+		ItemPointerCopy((ItemPointer) DatumGetPointer(truust_result(i, 1, &isnull)), row->tid);
+		seen[row - batch->rows] = true;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	for (int i = 0; i < batch->n; i++)
+		if (!seen[i])
+			batch->rows[i].fate = TRUUST_FATE_LEFT;
+}
+
+/* All open rows of an order that waits. */
+static void
+let_wait(TruustBatch *batch, int64 order_id, TimestampTz until)
+{
+	for (int i = 0; i < batch->n; i++)
+	{
+		TruustWebhook *row = &batch->rows[i];
+
+		if (row->fate != TRUUST_FATE_OPEN || row->order_id != order_id)
+			continue;
+		row->fate = TRUUST_FATE_WAITS;
+		row->next_attempt_at = until;
+	}
+}
+
+void
+truust_batch_find_waiting(TruustBatch *batch)
+{
+	static TruustStatement look = {
+		"SELECT w.order_id, pg_catalog.max(w.next_attempt_at) FROM truust.webhooks w "
+		"WHERE w.state = 'retry' AND w.order_id = ANY ($1) GROUP BY w.order_id",
+		1, {INT8ARRAYOID}
+	};
+	TruustColumn ids;
+	Datum		value;
+	uint64		n;
+	bool		isnull;
+
+	if (!batch->waiting_exist)
+		return;
+	truust_column_init(&ids, INT8OID, batch->n);
+	for (int i = 0; i < batch->n; i++)
+		if (batch->rows[i].order_id != 0)
+			truust_column_add_int64(&ids, batch->rows[i].order_id);
+	value = truust_column_array(&ids);
+	n = truust_statement_run(&look, &value, NULL, 0);
+	for (uint64 i = 0; i < n; i++)
+		let_wait(batch, DatumGetInt64(truust_result(i, 1, &isnull)),
+				 DatumGetTimestampTz(truust_result(i, 2, &isnull)));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+long
+truust_webhooks_next_due(void)
+{
+	static TruustStatement look = {
+		"SELECT w.next_attempt_at FROM truust.webhooks w WHERE w.state = 'retry' "
+		"AND (pg_catalog.hashint8(coalesce(w.order_id, 0)) & 2147483647) % $1 = $2 "
+		"ORDER BY w.next_attempt_at LIMIT 1",
+		2, {INT4OID, INT4OID}
+	};
+	long		result = -1;
+	int			instance;
+	int			instances;
+	Datum		values[2];
+	bool		isnull;
+
+	truust_worker_share(&instance, &instances);
+	values[0] = Int32GetDatum(instances);
+	values[1] = Int32GetDatum(instance);
+	if (truust_statement_run(&look, values, NULL, 1) > 0)
+	{
+		TimestampTz due = DatumGetTimestampTz(truust_result(0, 1, &isnull));
+
+		result = isnull ? 0 : Max(0, (due - GetCurrentTimestamp() + 999) / 1000);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return result;
+}

@@ -1,0 +1,249 @@
+/*-------------------------------------------------------------------------
+ *
+ * webhook_worker.c
+ *		The webhook worker's cycle, and CALL truust_drain().
+ *
+ * A cycle takes one batch: first rows that waited for another attempt and are
+ * due, else new ones in the order of their ids.  While batches are full the next
+ * one starts behind the last; when one comes back short the next starts
+ * from the beginning, because an id is taken before its transaction commits
+ * and a lower one may become visible later.
+ *
+ * With trust in bodies a batch is one transaction.  Where the API is asked, one
+ * transaction reads the rows, the API is asked between transactions, and a second one
+ * reads again what is still there and applies it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "drain.h"
+#include "guc.h"
+#include "pause.h"
+#include "stats.h"
+#include "webhook.h"
+#include "worker.h"
+
+#define LEFT_PAUSE 500			/* ms until rows are looked at again whose order was locked */
+#define CHORE_INTERVAL 1000		/* ms between looks at what can wait: retention, overdue orders */
+
+extern PGDLLEXPORT void truust_webhooks_main(Datum arg);
+
+static int64 position = 0;		/* id of the last row of the batch before, 0: from the beginning */
+static bool waiting_exist = true;	/* there may be rows in state retry */
+static TimestampTz next_chores = 0;
+static uint64 rows_done = 0;	/* in this process */
+
+/* How a batch went. */
+typedef struct BatchResult
+{
+	int			n;				/* rows read */
+	int			done;
+	int			left;
+	int64		last_id;
+} BatchResult;
+
+static void
+understand(TruustBatch *batch)
+{
+	for (int i = 0; i < batch->n; i++)
+		truust_webhook_understand(&batch->rows[i]);
+}
+
+static BatchResult
+sum_up(TruustBatch *batch, int done)
+{
+	BatchResult result = {.n = batch->n, .done = done};
+
+	for (int i = 0; i < batch->n; i++)
+		result.left += batch->rows[i].fate == TRUUST_FATE_LEFT;
+	if (batch->n > 0)
+		result.last_id = batch->rows[batch->n - 1].id;
+	return result;
+}
+
+/* In the first transaction: the batch, and what must be asked about it. */
+static struct TruustLooking *
+read_batch(TruustBatch *batch, bool due)
+{
+	MemoryContext old;
+	struct TruustLooking *looking;
+
+	if (due)
+		truust_batch_read_due(batch, truust_batch_size);
+	else
+		truust_batch_read_new(batch, position, truust_batch_size);
+	if (batch->n == 0)
+		return NULL;
+	truust_worker_activity(TRUUST_SLOT_BUSY, "applying webhooks");
+	old = MemoryContextSwitchTo(batch->cxt);
+	understand(batch);
+	if (!due)
+		truust_batch_find_waiting(batch);
+	looking = truust_fetch_prepare(batch);
+	MemoryContextSwitchTo(old);
+	return looking;
+}
+
+static BatchResult
+run_batch(TruustBatch *batch, bool due)
+{
+	struct TruustLooking *looking;
+	int			done = 0;
+
+	truust_worker_lock(TRUUST_WORKER_WEBHOOKS);
+	looking = read_batch(batch, due);
+	if (looking)
+	{
+		truust_worker_commit();
+		truust_worker_activity(TRUUST_SLOT_BUSY, "asking the API about orders");
+		truust_looks_run(looking);
+		truust_worker_activity(TRUUST_SLOT_BUSY, "applying webhooks");
+		truust_worker_begin();
+		truust_worker_lock(TRUUST_WORKER_WEBHOOKS);
+		MemoryContextSwitchTo(batch->cxt);
+		truust_batch_read_again(batch);
+		truust_fetch_finish(batch);
+	}
+	if (batch->n > 0)
+	{
+		MemoryContextSwitchTo(batch->cxt);
+		done = truust_batch_apply(batch);
+		truust_batch_write_fates(batch);
+		truust_stats_count(TRUUST_BATCHES, 1);
+	}
+	return sum_up(batch, done);
+}
+
+/* Work that nobody waits for; returns ms until there is more, 0: now. */
+static long
+do_chores(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			instance;
+	int			instances;
+	bool		more;
+
+	truust_worker_share(&instance, &instances);
+	if (instance != 0 || now < next_chores)
+		return -1;
+	more = truust_retention_step();
+	more |= truust_sync_step();
+	next_chores = more ? 0 : TimestampTzPlusMilliseconds(now, CHORE_INTERVAL);
+	return more ? 0 : -1;
+}
+
+static long
+shorter(long a, long b)
+{
+	if (a < 0)
+		return b;
+	return b < 0 ? a : Min(a, b);
+}
+
+/* A transaction that only looks at what there is to wait for. */
+static long
+time_to_wait(int left)
+{
+	long		wait = truust_servers_pause();
+
+	if (left > 0)
+		wait = shorter(wait, LEFT_PAUSE);
+	if (waiting_exist)
+	{
+		long		due;
+
+		truust_worker_begin();
+		due = truust_webhooks_next_due();
+		truust_worker_commit();
+		waiting_exist = due >= 0;
+		wait = shorter(wait, left > 0 ? Max(due, LEFT_PAUSE) : due);
+	}
+	return wait;
+}
+
+/*
+ * One batch in a memory context of its own.
+ */
+static BatchResult
+one_batch(bool due, bool *paused)
+{
+	TruustBatch batch = {0};
+	BatchResult result = {0};
+	MemoryContext old = CurrentMemoryContext;
+
+	batch.cxt = AllocSetContextCreate(old, "truust batch", ALLOCSET_DEFAULT_SIZES);
+	truust_worker_begin();
+	*paused = truust_paused("webhooks");
+	if (!*paused)
+		result = run_batch(&batch, due);
+	truust_worker_commit();
+	rows_done += result.done;
+	waiting_exist |= batch.waiting_exist;
+	for (int i = 0; i < batch.n && !waiting_exist; i++)
+		waiting_exist = batch.rows[i].fate == TRUUST_FATE_RETRY || batch.rows[i].fate == TRUUST_FATE_WAITS;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(batch.cxt);
+	return result;
+}
+
+/* One round; returns ms to wait, 0: more to do, -1: until woken. */
+static long
+cycle(void)
+{
+	BatchResult due = {0};
+	BatchResult new;
+	bool		paused = false;
+
+	if (waiting_exist)
+		due = one_batch(true, &paused);
+	if (!paused)
+		new = one_batch(false, &paused);
+	if (paused)
+	{
+		truust_worker_activity(TRUUST_SLOT_PAUSED, "paused");
+		return -1;
+	}
+	position = new.n < truust_batch_size ? 0 : new.last_id;
+	if (position != 0 || (due.n == truust_batch_size && due.left < due.n))
+		return 0;
+	if (do_chores() == 0)
+		return 0;
+	return time_to_wait(due.left + new.left);
+}
+
+/*
+ * The background worker.
+ */
+void
+truust_webhooks_main(Datum arg)
+{
+	truust_worker_main(TRUUST_WORKER_WEBHOOKS, DatumGetInt32(arg), cycle);
+}
+
+/* Until nothing is due; returns whether anything was done. */
+static bool
+drain(void)
+{
+	uint64		before = rows_done;
+
+	truust_servers_forget();
+	position = 0;
+	waiting_exist = true;
+	while (cycle() == 0)
+		CHECK_FOR_INTERRUPTS();
+	return rows_done > before;
+}
+
+void
+truust_webhooks_init(void)
+{
+	truust_drain_add(drain);
+}
