@@ -10,10 +10,12 @@
  * A socket stays in the epoll set while its connection is kept: libcurl's
  * "remove" only marks it idle, so that the next request on it costs no system
  * call.  An event on an idle socket means that the peer has closed it, or has
- * said something that nobody asked for.  Such a socket is shut down, which
- * libcurl notices before it would use the connection again; a request must not
- * be sent to a peer that is known to be gone, nor be answered by what lay
- * there before.
+ * said something that nobody asked for: a request must not be sent to a peer
+ * that is known to be gone, nor be answered by what lay there before.  libcurl
+ * has a look of its own before it uses a connection again, but not every
+ * version minds bytes that wait there; so the connection is closed, and its
+ * descriptor made to stand for a socket whose other end is closed, which every
+ * version minds.
  *
  * Descriptors are reserved from the server's account before a request starts,
  * because the callback that opens a socket may not raise: two for each request
@@ -29,6 +31,7 @@
  */
 #include "postgres.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -60,6 +63,7 @@ static struct
 {
 	CURLM	   *multi;
 	int			epoll;
+	int			dead_end;		/* a socket whose other end is closed */
 	WaitEventSet *set;
 	uint32		wait_event;
 	int64		timer;			/* us, monotonic; when libcurl wants to be called */
@@ -71,7 +75,7 @@ static struct
 	int			n_reserved;		/* descriptors in the server's account that are not open */
 	bool		signals_blocked;
 	sigset_t	signals;		/* to go back to */
-} engine = {.epoll = -1};
+} engine = {.epoll = -1,.dead_end = -1};
 
 int64
 truust_http_now(void)
@@ -205,13 +209,13 @@ truust_http_close_socket(void *arg, curl_socket_t fd)
 	return close(fd);
 }
 
-/* A kept connection that has something to say is of no use any more. */
+/* A kept connection that has something to say is of no use any more; libcurl will close its end. */
 static void
 retire(curl_socket_t fd)
 {
 	(void) watch(fd, 0);
 	set_idle(&engine.sockets[fd], false);
-	(void) shutdown(fd, SHUT_RDWR);
+	(void) dup3(engine.dead_end, fd, O_CLOEXEC);
 }
 
 void
@@ -433,13 +437,20 @@ open_multi(void)
 	engine.timer = NO_TIMER;
 }
 
+/* Take one descriptor from the server's account for what is about to be opened. */
 static void
-open_epoll(void)
+acquire_descriptor(void)
 {
 	if (!AcquireExternalFD())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not create an epoll set: too many open files")));
+				 errmsg("could not prepare for HTTP requests: too many open files")));
+}
+
+static void
+open_epoll(void)
+{
+	acquire_descriptor();
 	engine.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (engine.epoll < 0)
 	{
@@ -447,6 +458,22 @@ open_epoll(void)
 		ereport(ERROR,
 				(errcode_for_socket_access(), errmsg("could not create an epoll set: %m")));
 	}
+}
+
+static void
+open_dead_end(void)
+{
+	int			pair[2];
+
+	acquire_descriptor();
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+	{
+		ReleaseExternalFD();
+		ereport(ERROR,
+				(errcode_for_socket_access(), errmsg("could not create a pair of sockets: %m")));
+	}
+	close(pair[1]);
+	engine.dead_end = pair[0];
 }
 
 static void
@@ -470,6 +497,8 @@ truust_http_open(void)
 		open_multi();
 	if (engine.epoll < 0)
 		open_epoll();
+	if (engine.dead_end < 0)
+		open_dead_end();
 	engine.wait_event = truust_wait_event("TruustHttp");
 	open_wait_set();
 }

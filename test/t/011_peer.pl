@@ -62,4 +62,109 @@ for my $case (@cases)
 	}
 }
 
+# ------------------------------------------------------------------ answers that are fine
+
+$peer->set('interim');
+is(($node->run($read))[0], 7, 'an interim answer is not the answer');
+
+# ------------------------------------------------------------------ no answer in time, no connection
+
+for my $case ([ hang => 'timed out' ], [ drip => 'timed out' ])
+{
+	my ($what, $detail) = @$case;
+
+	$node->option(request_timeout => 300);
+	$peer->set($what, 'ok');
+	$node->fails_then_works($read, '08006', $detail, "read: $what");
+	$peer->set($what, 'ok');
+	$node->fails_then_works($write, '08006', "$detail.*The request was sent and may have been executed", "write: $what");
+	$node->option(request_timeout => 60000);
+}
+
+my $refusing = TruustPeer->start;
+my $refusing_url = $refusing->url;
+$refusing->stop;
+for my $statement ($read, $write)
+{
+	my ($out, $err) = $node->run(
+		"ALTER SERVER truust OPTIONS (SET base_url '$refusing_url')", $statement,
+		"ALTER SERVER truust OPTIONS (SET base_url '" . $peer->url . "')", $read);
+
+	like($err, qr/ERROR:  08001: .*DETAIL:  .*onnect.* The request was not sent\./s, 'nobody listens');
+	is($out, 7, 'nobody listens: the next call works');
+}
+
+# ------------------------------------------------------------------ kept connections that are not what they were
+
+# Closed by the peer while nobody used it: a write neither fails nor goes out twice.
+$peer->set('ok_close', 'ok');
+my $before = $peer->requests;
+my ($out, $err) = $node->run(map { ($_, 'SELECT pg_sleep(0.2)') } $read, $write, $write);
+is($err, '', 'a connection that was closed while idle fails no write');
+is($peer->requests - $before, 3, '... nor sends it twice');
+
+# What lies on a connection before the request is not the answer to it.
+$peer->set('ok');
+$before = $peer->connections;
+my $session = $node->background_psql('postgres', on_error_stop => 0);
+is($session->query($TruustNode::READ), 7, 'a connection is kept');
+is($session->query($TruustNode::READ), 7, 'a connection is used again');
+is($peer->connections - $before, 1, '... one for both');
+for my $statement ($read, $write)
+{
+	$peer->say_unasked;
+	is($session->query($statement), 7, 'an answer that came before its request is not taken for its answer');
+}
+$session->quit;
+
+# ------------------------------------------------------------------ what is sent again, and when
+
+$node->option(max_retries => 3);
+
+$peer->set('drop', 'half', 'ok');
+$before = $peer->requests;
+is(($node->run($read))[0], 7, 'a read is sent again');
+is($peer->requests - $before, 3, '... until it is answered');
+
+$peer->set('drop', 'ok');
+$before = $peer->requests;
+$node->fails_then_works($write, '08006', 'may have been executed', 'a write is not sent again');
+is($peer->requests - $before, 2, '... and was sent once');
+
+sub seconds_between_last_two
+{
+	my ($first, $second) = map { (split)[3] } ($peer->requests)[ -2, -1 ];
+	return $second - $first;
+}
+
+$peer->set('status 429 Retry-After: 1', 'ok');
+is(($node->run($write))[0], 7, 'a write that was turned away (429) is sent again');
+cmp_ok(seconds_between_last_two(), '>=', 0.99, '... after the seconds of Retry-After');
+
+$peer->set('status 503 Retry-After: Wed, 01 Jan 2020 00:00:02 GMT; Date: Wed, 01 Jan 2020 00:00:01 GMT', 'ok');
+is(($node->run($read))[0], 7, 'a read is sent again after 503');
+cmp_ok(seconds_between_last_two(), '>=', 0.99, '... after the date of Retry-After, by the clock of the peer');
+
+for my $value ('3600', '99999999999999999999', 'Wed, 01 Jan 2020 01:00:00 GMT; Date: Wed, 01 Jan 2020 00:00:00 GMT')
+{
+	$peer->set("status 429 Retry-After: $value", 'ok');
+	$before = $peer->requests;
+	$node->fails_then_works($write, '53400', '429', "Retry-After: $value is not waited for");
+	is($peer->requests - $before, 2, '... and nothing is sent before');
+}
+
+for my $value ('-1', 'soon', '', '1.5', 'Wed, 01 Jan 2020 00:00:00 GMT')
+{
+	$peer->set("status 429 Retry-After: $value", 'ok');
+	is(($node->run($write))[0], 7, "Retry-After: '$value' is not waited for for long");
+}
+
+# ------------------------------------------------------------------ secrets
+
+$peer->set('status 401 X: y');
+($out, $err) = $node->run($read, $write);
+unlike($err, qr/made_up_account/, 'no error has the key');
+my $log = join "\n", grep { !/CREATE USER MAPPING/ } split /\n/, slurp_file($node->logfile);
+unlike($log, qr/made_up_account|Bearer/, 'nor has the log');
+
 done_testing();
