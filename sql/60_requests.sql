@@ -9,7 +9,7 @@ CREATE INDEX requests_groups ON truust.requests (sequence_group, id)
 CREATE INDEX requests_completions ON truust.requests (next_attempt_at, id) WHERE done_state = 'pending';
 CREATE INDEX requests_troubled ON truust.requests (id) WHERE state = 'uncertain' OR done_state = 'dead';
 CREATE INDEX requests_finished ON truust.requests (finished_at)
-    WHERE state IN ('done', 'failed') AND (done_state IS NULL OR done_state = 'done');
+    WHERE state IN ('done', 'failed') AND coalesce(done_state, 'done') = 'done';
 
 CREATE FUNCTION truust_enqueue(operation text, args jsonb DEFAULT '{}', key text DEFAULT NULL, on_done regprocedure DEFAULT NULL)
 RETURNS bigint

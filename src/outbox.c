@@ -34,10 +34,6 @@
 /* Longest wait for answers before the queue is looked at again. */
 #define LONGEST_WAIT 1000		/* ms */
 
-/* History is swept this often, this much at a time. */
-#define SWEEP_INTERVAL 60000	/* ms */
-#define SWEEP_ROWS 1000
-
 /* The lock; see worker.c for the numbers that are taken. */
 #define LOCK_CLASS 0x54525553
 #define LOCK_OBJECT ((TRUUST_WORKER_REQUESTS << 16) | 0xFFFF)
@@ -48,7 +44,7 @@ static bool locked = false;
 static bool more_due = true;	/* the last claim left something that is due */
 static int64 due_at = 0;		/* monotonic ms: when something becomes due; -1: nothing known */
 static int64 claimed_at = 0;	/* monotonic ms of the last claim */
-static int64 swept_at = 0;
+static bool wrote_last = false;	/* the last transaction wrote something */
 
 PGDLLEXPORT void truust_requests_main(Datum arg);
 
@@ -102,6 +98,8 @@ open_outbox(void)
 		return;
 	truust_outbox.context = AllocSetContextCreate(TopMemoryContext, "truust outbox",
 												  ALLOCSET_DEFAULT_SIZES);
+	truust_outbox.round = AllocSetContextCreate(truust_outbox.context, "truust outbox round",
+												ALLOCSET_DEFAULT_SIZES);
 	dlist_init(&truust_outbox.fresh);
 	dlist_init(&truust_outbox.unsent);
 	dlist_init(&truust_outbox.flying);
@@ -149,30 +147,6 @@ drop_fresh(void)
 
 /* ---------------------------------------------------------------- a round's transaction */
 
-/* Remove a little of the history that is older than truust.retention. */
-static bool
-sweep(void)
-{
-	static TruustStatement query = {
-		"DELETE FROM truust.requests d WHERE d.id = ANY (ARRAY ("
-		"SELECT r.id FROM truust.requests r WHERE r.state IN ('done', 'failed')"
-		" AND (r.done_state IS NULL OR r.done_state = 'done')"
-		" AND r.finished_at < pg_catalog.now() - $1 * interval '1 minute'"
-		" ORDER BY r.finished_at LIMIT $2))",
-		2, {INT4OID, INT4OID}
-	};
-	Datum		values[2] = {Int32GetDatum(truust_retention), Int32GetDatum(SWEEP_ROWS)};
-	int64		now = truust_monotonic_ms();
-	uint64		n;
-
-	if (truust_retention < 0 || now - swept_at < SWEEP_INTERVAL)
-		return false;
-	n = truust_outbox_run(&query, values);
-	if (n < SWEEP_ROWS)
-		swept_at = now;
-	return n > 0;
-}
-
 static void
 note_wait(long wait)
 {
@@ -201,7 +175,6 @@ begin_work(void)
 	}
 	wrote |= truust_outbox_complete_pending(&wait);
 	note_wait(wait);
-	wrote |= sweep();
 	return wrote;
 }
 
@@ -227,6 +200,7 @@ turn(void)
 		wrote |= begin_work();
 	claimed_at = truust_monotonic_ms();
 	SPI_finish();
+	wrote_last = wrote;
 	if (wrote)
 		ForceSyncCommit();
 	truust_worker_activity(paused ? TRUUST_SLOT_PAUSED : TRUUST_SLOT_BUSY,
@@ -290,11 +264,12 @@ answer_timeout(long start_wait)
 	return timeout;
 }
 
+/* Nothing in hand.  What was just written may have left more to do. */
 static long
 idle_wait(void)
 {
 	unlock_outbox();
-	if (more_due)
+	if (more_due || wrote_last)
 		return 0;
 	if (due_at < 0)
 		return -1;
@@ -354,9 +329,11 @@ clean_up(void)
 long
 truust_outbox_cycle(void)
 {
-	long		wait = -1;
+	volatile long wait = -1;
+	MemoryContext old;
 
 	open_outbox();
+	old = MemoryContextSwitchTo(truust_outbox.round);
 	PG_TRY();
 	{
 		wait = work();
@@ -367,6 +344,8 @@ truust_outbox_cycle(void)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(truust_outbox.round);
 	return wait;
 }
 

@@ -179,6 +179,7 @@ typedef struct TruustFlight
 typedef struct TruustOutbox
 {
 	MemoryContext context;
+	MemoryContext round;		/* emptied after each round */
 	dlist_head	fresh;			/* claimed in the open transaction */
 	dlist_head	unsent;			/* claim committed */
 	dlist_head	flying;
