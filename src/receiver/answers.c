@@ -13,12 +13,12 @@
 
 typedef struct FixedAnswer
 {
-	unsigned	status;
-	const char *text;
-	const char *header;			/* an additional one, or NULL */
-	const char *value;
-	struct MHD_Response *open;	/* leaves the connection open */
-	struct MHD_Response *closing;	/* says that it will be closed */
+	unsigned			 status;
+	const char			*text;
+	const char			*header; /* an additional one, or NULL */
+	const char			*value;
+	struct MHD_Response *open;	  /* leaves the connection open */
+	struct MHD_Response *closing; /* says that it will be closed */
 } FixedAnswer;
 
 static FixedAnswer answers[] = {
@@ -39,9 +39,8 @@ static FixedAnswer answers[] = {
 static struct MHD_Response *
 make(const FixedAnswer *answer, bool closing)
 {
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(strlen(answer->text), (void *) answer->text,
-										MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		strlen(answer->text), (void *) answer->text, MHD_RESPMEM_PERSISTENT);
 
 	if (response == NULL)
 		return NULL;
@@ -86,7 +85,7 @@ answers_free(void)
 enum MHD_Result
 answer_status(struct MHD_Connection *connection, unsigned status, bool closing)
 {
-	size_t		i = 0;
+	size_t i = 0;
 
 	while (i < N_ANSWERS - 1 && answers[i].status != status)
 		i++;
@@ -99,7 +98,7 @@ static enum MHD_Result
 answer_text(struct MHD_Connection *connection, unsigned status, char *text, const char *type)
 {
 	struct MHD_Response *response = NULL;
-	enum MHD_Result result;
+	enum MHD_Result		 result;
 
 	if (text != NULL)
 		response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
@@ -120,8 +119,11 @@ enum MHD_Result
 answer_health(struct MHD_Connection *connection, const Gauges *gauges)
 {
 	bool		good = gauges->database_up || (gauges->spool_used && !gauges->spool_full);
-	const char *spool = !gauges->spool_used ? "off" : gauges->spool_full ? "full" :
-		gauges->spool_records == 0 ? "empty" : gauges->database_up ? "draining" : "filling";
+	const char *spool = !gauges->spool_used			 ? "off"
+						: gauges->spool_full		 ? "full"
+						: gauges->spool_records == 0 ? "empty"
+						: gauges->database_up		 ? "draining"
+													 : "filling";
 	char	   *text = NULL;
 
 	if (asprintf(&text,

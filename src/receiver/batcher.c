@@ -16,52 +16,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_BYTES ((size_t) 8 << 20)	/* in one statement, about */
-#define DRAIN_BYTES ((size_t) 4 << 20)	/* read from the spool at once */
-#define SPOOL_ROWS 4096			/* in one fsync, at most */
-#define IDLE_CHECK_MS 1000		/* how often an idle connection is looked at */
+#define BATCH_BYTES ((size_t) 8 << 20) /* in one statement, about */
+#define DRAIN_BYTES ((size_t) 4 << 20) /* read from the spool at once */
+#define SPOOL_ROWS 4096				   /* in one fsync, at most */
+#define IDLE_CHECK_MS 1000			   /* how often an idle connection is looked at */
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
-#define SETTLE_FACTOR 10		/* a slow statement is given up after this many timeouts */
+#define SETTLE_FACTOR 10 /* a slow statement is given up after this many timeouts */
+#define COMMIT_MIN_MS 50 /* a statement gets at least this much time */
 #define STOP_WAIT_S 2
 
 typedef struct Worker
 {
-	pthread_t	thread;
-	bool		started;
-	Database   *database;
-	bool		up;				/* connected, and the last statement worked */
-	int			backoff_ms;
-	int64_t		retry_at;		/* monotonic: not before this again */
-	Webhook   **rows;			/* room for one batch */
+	pthread_t thread;
+	bool	  started;
+	Database *database;
+	bool	  up; /* connected, and the last statement worked */
+	int		  backoff_ms;
+	int64_t	  retry_at; /* monotonic: not before this again */
+	Webhook **rows;		/* room for one batch */
 } Worker;
 
 typedef struct Queue
 {
-	Webhook    *first;
-	Webhook    *last;
-	size_t		count;
+	Webhook *first;
+	Webhook *last;
+	size_t	 count;
 } Queue;
 
 static BatcherSettings settings;
-static Worker *workers;
-static pthread_t spool_thread;
-static bool spool_thread_started;
+static Worker		  *workers;
+static pthread_t	   spool_thread;
+static bool			   spool_thread_started;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t for_database;
-static pthread_cond_t for_spool;
+static pthread_cond_t  for_database;
+static pthread_cond_t  for_spool;
 
 /* All of this is guarded by the mutex. */
 static Queue queue;
-static bool spooling;			/* new webhooks go to the spool */
-static bool handover;			/* but wait for the drain to end just now */
-static bool writing;			/* the spool thread has webhooks in hand */
-static bool draining;			/* a database thread is the drainer */
-static bool stopping;
-static bool announced;			/* the log says that the spool is in use */
-static int	workers_up;
-static int	workers_tried;		/* that have tried to connect at least once */
+static bool	 spooling; /* new webhooks go to the spool */
+static bool	 handover; /* but wait for the drain to end just now */
+static bool	 writing;  /* the spool thread has webhooks in hand */
+static bool	 draining; /* a database thread is the drainer */
+static bool	 stopping;
+static bool	 announced; /* the log says that the spool is in use */
+static int	 workers_up;
+static int	 workers_tried; /* that have tried to connect at least once */
 
 static LogThrottle connect_failure;
 static LogThrottle batch_failure;
@@ -94,7 +95,7 @@ queue_prepend(Queue *q, Webhook *webhook)
 static Webhook *
 queue_take(Queue *q)
 {
-	Webhook    *webhook = q->first;
+	Webhook *webhook = q->first;
 
 	q->first = webhook->next;
 	if (q->first == NULL)
@@ -129,7 +130,7 @@ finish(Webhook *webhook, WebhookOutcome outcome)
 static bool
 spool_is_empty(void)
 {
-	SpoolState	state;
+	SpoolState state;
 
 	if (settings.spool == NULL)
 		return true;
@@ -196,7 +197,7 @@ set_up(Worker *worker, bool up)
 static void
 back_off(Worker *worker)
 {
-	int			pause = worker->backoff_ms;
+	int pause = worker->backoff_ms;
 
 	worker->backoff_ms = pause * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : pause * 2;
 	pause += (int) (clock_monotonic_us() % (pause / 4 + 1));
@@ -207,7 +208,7 @@ back_off(Worker *worker)
 static void
 reconnect(Worker *worker)
 {
-	bool		connected;
+	bool connected;
 
 	set_up(worker, false);
 	if (clock_monotonic_us() < worker->retry_at)
@@ -243,17 +244,17 @@ reconnect(Worker *worker)
 static void
 settle(Worker *worker)
 {
-	int64_t		begin = clock_monotonic_us();
+	int64_t begin = clock_monotonic_us();
 
 	for (;;)
 	{
-		bool		stop;
+		bool stop;
 
 		pthread_mutex_lock(&mutex);
 		stop = stopping;
 		pthread_mutex_unlock(&mutex);
 		if (stop || clock_monotonic_us() - begin >
-			settings.database_timeout_ms * INT64_C(1000) * SETTLE_FACTOR)
+						settings.database_timeout_ms * INT64_C(1000) * SETTLE_FACTOR)
 			break;
 		if (database_settle(worker->database, 200) != DATABASE_SLOW)
 			return;
@@ -264,16 +265,19 @@ settle(Worker *worker)
 /*
  * Commit the rows and set the outcome of each that was dealt with.  Returns
  * how many of them, from the left, were: fewer than `count` when the database
- * failed.  A row that it refuses is found by halving.
+ * failed or `until` (monotonic) has come.  A row that it refuses is found by
+ * halving.
  */
 static size_t
-deliver(Worker *worker, Webhook **rows, size_t count, int timeout_ms, DatabaseResult *result)
+deliver(Worker *worker, Webhook **rows, size_t count, int64_t until, DatabaseResult *result)
 {
-	int64_t		begin = clock_monotonic_us();
-	size_t		half = count / 2;
-	size_t		dealt;
+	int64_t begin = clock_monotonic_us();
+	int64_t left_ms = (until - begin) / 1000;
+	size_t	half = count / 2;
+	size_t	dealt;
 
-	*result = database_insert(worker->database, rows, count, timeout_ms);
+	*result = database_insert(worker->database, rows, count,
+							  left_ms < COMMIT_MIN_MS ? COMMIT_MIN_MS : (int) left_ms);
 	if (*result == DATABASE_COMMITTED)
 	{
 		metrics_count_commit(count, clock_monotonic_us() - begin);
@@ -292,9 +296,9 @@ deliver(Worker *worker, Webhook **rows, size_t count, int timeout_ms, DatabaseRe
 		rows[0]->outcome = *result == DATABASE_REFUSED ? WEBHOOK_REFUSED : WEBHOOK_TOO_LARGE;
 		return 1;
 	}
-	dealt = deliver(worker, rows, half, timeout_ms, result);
+	dealt = deliver(worker, rows, half, until, result);
 	if (dealt == half)
-		dealt += deliver(worker, rows + half, count - half, timeout_ms, result);
+		dealt += deliver(worker, rows + half, count - half, until, result);
 	return dealt;
 }
 
@@ -338,10 +342,9 @@ hand_to_spool(Webhook **rows, size_t count)
 static void
 deliver_queue(Worker *worker)
 {
-	size_t		count = 0;
-	size_t		bytes = 0;
-	size_t		dealt;
-	int64_t		left;
+	size_t		   count = 0;
+	size_t		   bytes = 0;
+	size_t		   dealt;
 	DatabaseResult result;
 
 	while (queue.first != NULL && (int) count < settings.batch_rows &&
@@ -353,8 +356,7 @@ deliver_queue(Worker *worker)
 	if (queue.first != NULL)
 		pthread_cond_signal(&for_database);
 	pthread_mutex_unlock(&mutex);
-	left = (deadline_of(worker->rows[0]) - clock_monotonic_us()) / 1000;
-	dealt = deliver(worker, worker->rows, count, left < 50 ? 50 : (int) left, &result);
+	dealt = deliver(worker, worker->rows, count, deadline_of(worker->rows[0]), &result);
 	for (size_t i = 0; i < dealt; i++)
 		worker->rows[i]->done(worker->rows[i]);
 	if (dealt < count)
@@ -374,9 +376,10 @@ static bool
 drain_batch(Worker *worker, SpoolBatch *batch)
 {
 	DatabaseResult result = DATABASE_FAILED;
-	size_t		dealt = deliver(worker, batch->rows, batch->count,
-								settings.database_timeout_ms * SETTLE_FACTOR, &result);
-	bool		complete = dealt == batch->count;
+	int64_t		   patience = settings.database_timeout_ms * INT64_C(1000) * SETTLE_FACTOR;
+	size_t		   dealt =
+		deliver(worker, batch->rows, batch->count, clock_monotonic_us() + patience, &result);
+	bool complete = dealt == batch->count;
 
 	for (size_t i = 0; i < dealt; i++)
 	{
@@ -403,8 +406,8 @@ drain_batch(Worker *worker, SpoolBatch *batch)
 static bool
 drain_once(Worker *worker, uint64_t *total, bool *database_failed)
 {
-	SpoolBatch	batch;
-	bool		good;
+	SpoolBatch batch;
+	bool	   good;
 
 	if (!spool_read(settings.spool, &batch, (size_t) settings.batch_rows, DRAIN_BYTES))
 		return spool_is_empty();
@@ -423,8 +426,8 @@ drain_once(Worker *worker, uint64_t *total, bool *database_failed)
 static void
 consider_handover(void)
 {
-	SpoolState	state;
-	bool		before = handover;
+	SpoolState state;
+	bool	   before = handover;
 
 	spool_state(settings.spool, &state);
 	handover = state.records <= (uint64_t) settings.batch_rows;
@@ -436,9 +439,9 @@ consider_handover(void)
 static void
 drain(Worker *worker)
 {
-	uint64_t	total = 0;
-	bool		good = true;
-	bool		database_failed = false;
+	uint64_t total = 0;
+	bool	 good = true;
+	bool	 database_failed = false;
 
 	draining = true;
 	while (good && spooling && !stopping && !end_spooling())
@@ -474,12 +477,12 @@ drain(Worker *worker)
 static void *
 database_main(void *arg)
 {
-	Worker	   *worker = arg;
+	Worker *worker = arg;
 
 	pthread_mutex_lock(&mutex);
 	while (!stopping)
 	{
-		int64_t		now = clock_monotonic_us();
+		int64_t now = clock_monotonic_us();
 
 		if (!database_usable(worker->database))
 			reconnect(worker);
@@ -521,7 +524,7 @@ spool_group(Webhook *list)
 		spool_append(settings.spool, list);
 	while (list != NULL)
 	{
-		Webhook    *next = list->next;
+		Webhook *next = list->next;
 
 		finish(list, settings.spool ? list->outcome : WEBHOOK_UNAVAILABLE);
 		list = next;
@@ -531,8 +534,8 @@ spool_group(Webhook *list)
 static void
 take_group(void)
 {
-	Queue		group = {0};
-	size_t		bytes = 0;
+	Queue  group = {0};
+	size_t bytes = 0;
 
 	/* Without a spool only what is too old goes; the rest may still succeed. */
 	while (queue.first != NULL && group.count < SPOOL_ROWS && bytes < BATCH_BYTES &&
@@ -556,9 +559,9 @@ spool_main(void *arg)
 	pthread_mutex_lock(&mutex);
 	while (!stopping)
 	{
-		int64_t		due = spool_due();
-		int64_t		now = clock_monotonic_us();
-		int64_t		look = now + settings.database_timeout_ms * INT64_C(1000) / 4;
+		int64_t due = spool_due();
+		int64_t now = clock_monotonic_us();
+		int64_t look = now + settings.database_timeout_ms * INT64_C(1000) / 4;
 
 		/* Nobody signals what goes to the database: look before it is too old. */
 		if (due > now)
@@ -584,7 +587,7 @@ start_threads(void)
 	spool_thread_started = true;
 	for (int i = 0; i < settings.connections; i++)
 	{
-		Worker	   *worker = &workers[i];
+		Worker *worker = &workers[i];
 
 		worker->database = database_create(settings.dsn);
 		worker->rows = calloc((size_t) settings.batch_rows, sizeof(*worker->rows));
@@ -601,7 +604,7 @@ bool
 batcher_start(const BatcherSettings *given)
 {
 	pthread_condattr_t attributes;
-	int64_t		until = clock_monotonic_us() + given->database_timeout_ms * INT64_C(1000);
+	int64_t			   until = clock_monotonic_us() + given->database_timeout_ms * INT64_C(1000);
 
 	settings = *given;
 	pthread_condattr_init(&attributes);
@@ -627,7 +630,7 @@ bool
 batcher_stop(void)
 {
 	struct timespec until;
-	bool		all = true;
+	bool			all = true;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += STOP_WAIT_S;
@@ -666,14 +669,14 @@ batcher_gauges(Gauges *gauges)
 	gauges->spool_used = settings.spool != NULL;
 	if (settings.spool != NULL)
 	{
-		SpoolState	state;
+		SpoolState state;
 
 		spool_state(settings.spool, &state);
 		gauges->spool_bytes = state.bytes;
 		gauges->spool_limit = state.limit;
 		gauges->spool_records = state.records;
 		gauges->spool_full = state.full;
-		gauges->spool_oldest_seconds = state.oldest == 0 ? 0 :
-			(double) (clock_wall_us() - state.oldest) * 1e-6;
+		gauges->spool_oldest_seconds =
+			state.oldest == 0 ? 0 : (double) (clock_wall_us() - state.oldest) * 1e-6;
 	}
 }

@@ -30,7 +30,7 @@
 typedef struct BatcherSettings
 {
 	const char *dsn;
-	Spool	   *spool;			/* NULL: none; outlives the batcher */
+	Spool	   *spool; /* NULL: none; outlives the batcher */
 	int			connections;
 	int			batch_rows;
 	int			database_timeout_ms;

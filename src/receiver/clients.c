@@ -14,13 +14,13 @@
 #include <sys/socket.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static Client *first;			/* guarded by the mutex */
-static unsigned count;
+static Client		  *first; /* guarded by the mutex */
+static unsigned		   count;
 
 Client *
 clients_add(int socket)
 {
-	Client	   *client = calloc(1, sizeof(*client));
+	Client *client = calloc(1, sizeof(*client));
 
 	if (client == NULL)
 		return NULL;
@@ -61,21 +61,20 @@ client_enter(Client *client, ClientPhase phase)
 void
 clients_sweep(int64_t request_timeout_ms, int64_t idle_timeout_ms)
 {
-	int64_t		now = clock_monotonic_us();
+	int64_t now = clock_monotonic_us();
 
 	pthread_mutex_lock(&mutex);
 	for (Client *client = first; client != NULL; client = client->next)
 	{
-		int			phase = atomic_load(&client->phase);
-		bool		resting = phase == CLIENT_IDLE && atomic_load(&client->known);
-		int64_t		allowed = resting ? idle_timeout_ms : request_timeout_ms;
+		int		phase = atomic_load(&client->phase);
+		bool	resting = phase == CLIENT_IDLE && atomic_load(&client->known);
+		int64_t allowed = resting ? idle_timeout_ms : request_timeout_ms;
 
-		if (phase == CLIENT_WAITING ||
-			now - atomic_load(&client->since) < allowed * INT64_C(1000))
+		if (phase == CLIENT_WAITING || now - atomic_load(&client->since) < allowed * INT64_C(1000))
 			continue;
 		if (shutdown(client->socket, SHUT_RDWR) == 0 && !resting)
 			metrics_add(timeouts, 1);
-		atomic_store(&client->since, now);	/* once is enough */
+		atomic_store(&client->since, now); /* once is enough */
 	}
 	pthread_mutex_unlock(&mutex);
 }
@@ -83,7 +82,7 @@ clients_sweep(int64_t request_timeout_ms, int64_t idle_timeout_ms)
 unsigned
 clients_count(void)
 {
-	unsigned	result;
+	unsigned result;
 
 	pthread_mutex_lock(&mutex);
 	result = count;

@@ -14,20 +14,20 @@
 
 typedef enum ClientPhase
 {
-	CLIENT_IDLE,				/* between requests, or not heard of yet */
-	CLIENT_READING,				/* sends a request */
-	CLIENT_WAITING,				/* waits for us: no deadline */
-	CLIENT_ANSWERING			/* receives the answer */
+	CLIENT_IDLE,	 /* between requests, or not heard of yet */
+	CLIENT_READING,	 /* sends a request */
+	CLIENT_WAITING,	 /* waits for us: no deadline */
+	CLIENT_ANSWERING /* receives the answer */
 } ClientPhase;
 
 typedef struct Client
 {
-	struct Client *previous;
-	struct Client *next;
-	int			socket;
-	_Atomic int phase;
-	_Atomic int64_t since;		/* monotonic microseconds */
-	_Atomic bool known;			/* has sent a good token: may stay idle longer */
+	struct Client  *previous;
+	struct Client  *next;
+	int				socket;
+	_Atomic int		phase;
+	_Atomic int64_t since; /* monotonic microseconds */
+	_Atomic bool	known; /* has sent a good token: may stay idle longer */
 } Client;
 
 /* A connection was opened; NULL when out of memory. */

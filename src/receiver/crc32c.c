@@ -8,9 +8,9 @@
 #include <pthread.h>
 #include <string.h>
 
-#define CRC32C_POLYNOMIAL UINT32_C(0x82f63b78)	/* bits reversed */
+#define CRC32C_POLYNOMIAL UINT32_C(0x82f63b78) /* bits reversed */
 
-static uint32_t table[256];
+static uint32_t		  table[256];
 static pthread_once_t table_once = PTHREAD_ONCE_INIT;
 
 static void
@@ -18,7 +18,7 @@ fill_table(void)
 {
 	for (uint32_t i = 0; i < 256; i++)
 	{
-		uint32_t	value = i;
+		uint32_t value = i;
 
 		for (int bit = 0; bit < 8; bit++)
 			value = (value >> 1) ^ ((value & 1) ? CRC32C_POLYNOMIAL : 0);
@@ -36,15 +36,14 @@ crc_by_table(uint32_t crc, const unsigned char *p, size_t size)
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2")))
-static uint32_t
+__attribute__((target("sse4.2"))) static uint32_t
 crc_by_instruction(uint32_t crc, const unsigned char *p, size_t size)
 {
-	uint64_t	wide = crc;
+	uint64_t wide = crc;
 
 	for (; size >= 8; size -= 8, p += 8)
 	{
-		uint64_t	word;
+		uint64_t word;
 
 		memcpy(&word, p, 8);
 		wide = __builtin_ia32_crc32di(wide, word);

@@ -20,9 +20,9 @@
 #include <string.h>
 
 #define INSERT_NAME "truust_receiver_insert"
-#define INSERT_TEXT \
-	"INSERT INTO truust.webhooks (received_at, event, headers, body) " \
-	"SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), " \
+#define INSERT_TEXT                                                                                \
+	"INSERT INTO truust.webhooks (received_at, event, headers, body) "                             \
+	"SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "                      \
 	"pg_catalog.unnest($3), pg_catalog.unnest($4))"
 
 /* Types of the parameters and of their elements (pg_type.dat; they never change). */
@@ -39,25 +39,25 @@ enum
 };
 
 #define N_PARAMS 4
-#define POSTGRES_EPOCH_US INT64_C(946684800000000)	/* 2000-01-01 in Unix time */
-#define PARAM_KEEP (4 * 1024 * 1024)	/* larger buffers are given back */
+#define POSTGRES_EPOCH_US INT64_C(946684800000000) /* 2000-01-01 in Unix time */
+#define PARAM_KEEP (4 * 1024 * 1024)			   /* larger buffers are given back */
 
 typedef struct Param
 {
-	char	   *data;
-	size_t		used;
-	size_t		room;
+	char  *data;
+	size_t used;
+	size_t room;
 } Param;
 
 struct Database
 {
-	const char *dsn;
-	PGconn	   *conn;
-	bool		broken;			/* must be closed before it is used again */
-	bool		answered;		/* the statement under way has had a result */
-	DatabaseResult outcome;		/* and this is what it means so far */
-	Param		params[N_PARAMS];
-	char		message[512];
+	const char	  *dsn;
+	PGconn		  *conn;
+	bool		   broken;	 /* must be closed before it is used again */
+	bool		   answered; /* the statement under way has had a result */
+	DatabaseResult outcome;	 /* and this is what it means so far */
+	Param		   params[N_PARAMS];
+	char		   message[512];
 };
 
 static void
@@ -74,9 +74,9 @@ set_message(Database *database, const char *text)
 static bool
 holds_password(const char *dsn)
 {
-	char	   *reason = NULL;
+	char			 *reason = NULL;
 	PQconninfoOption *options = PQconninfoParse(dsn, &reason);
-	bool		found = false;
+	bool			  found = false;
 
 	for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
 		found |= strcmp(o->keyword, "password") == 0 && o->val != NULL;
@@ -104,14 +104,14 @@ database_init(const char *dsn)
 	 * the service file: the place for defaults of our own.
 	 */
 	return setenv("PGTARGETSESSIONATTRS", "read-write", 0) == 0 &&
-		setenv("PGCONNECT_TIMEOUT", "3", 0) == 0 &&
-		setenv("PGAPPNAME", "truust-receiver", 0) == 0;
+		   setenv("PGCONNECT_TIMEOUT", "3", 0) == 0 &&
+		   setenv("PGAPPNAME", "truust-receiver", 0) == 0;
 }
 
 Database *
 database_create(const char *dsn)
 {
-	Database   *database = calloc(1, sizeof(*database));
+	Database *database = calloc(1, sizeof(*database));
 
 	if (database != NULL)
 	{
@@ -140,8 +140,8 @@ database_close(Database *database)
 	if (PQtransactionStatus(database->conn) == PQTRANS_ACTIVE)
 	{
 		/* Else a server that waits would keep its process for us for ever. */
-		PGcancel   *cancel = PQgetCancel(database->conn);
-		char		reason[256];
+		PGcancel *cancel = PQgetCancel(database->conn);
+		char	  reason[256];
 
 		if (cancel != NULL)
 			PQcancel(cancel, reason, sizeof(reason));
@@ -166,15 +166,14 @@ ignore_notice(void *arg, const PGresult *result)
 static bool
 set_up_session(Database *database)
 {
-	static const Oid types[N_PARAMS] = {
-		OID_TIMESTAMPTZ_ARRAY, OID_TEXT_ARRAY, OID_JSONB_ARRAY, OID_BYTEA_ARRAY
-	};
-	PGresult   *result;
-	bool		good;
+	static const Oid types[N_PARAMS] = {OID_TIMESTAMPTZ_ARRAY, OID_TEXT_ARRAY, OID_JSONB_ARRAY,
+										OID_BYTEA_ARRAY};
+	PGresult		*result;
+	bool			 good;
 
-	result = PQexec(database->conn,
-					"SELECT pg_catalog.set_config('synchronous_commit', 'on', false)"
-					" WHERE pg_catalog.current_setting('synchronous_commit') = 'off'");
+	result =
+		PQexec(database->conn, "SELECT pg_catalog.set_config('synchronous_commit', 'on', false)"
+							   " WHERE pg_catalog.current_setting('synchronous_commit') = 'off'");
 	good = PQresultStatus(result) == PGRES_TUPLES_OK;
 	PQclear(result);
 	if (!good)
@@ -188,10 +187,13 @@ set_up_session(Database *database)
 bool
 database_connect(Database *database)
 {
-	const char *keywords[] = {
-		"keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
-		"dbname", "client_encoding", NULL
-	};
+	const char *keywords[] = {"keepalives_idle",
+							  "keepalives_interval",
+							  "keepalives_count",
+							  "tcp_user_timeout",
+							  "dbname",
+							  "client_encoding",
+							  NULL};
 	const char *values[] = {"10", "5", "3", "10000", database->dsn, "UTF8", NULL};
 	/* What comes before dbname can be overridden by the string in it. */
 
@@ -245,12 +247,12 @@ database_message(const Database *database)
 static char *
 param_extend(Param *param, size_t size)
 {
-	char	   *place;
+	char *place;
 
 	if (param->used + size > param->room)
 	{
-		size_t		room = (param->used + size) * 2;
-		char	   *data = realloc(param->data, room);
+		size_t room = (param->used + size) * 2;
+		char  *data = realloc(param->data, room);
 
 		if (data == NULL)
 			return NULL;
@@ -265,8 +267,8 @@ param_extend(Param *param, size_t size)
 static bool
 put_int32(Param *param, uint32_t value)
 {
-	char	   *place = param_extend(param, 4);
-	uint32_t	wire = htonl(value);
+	char	*place = param_extend(param, 4);
+	uint32_t wire = htonl(value);
 
 	if (place != NULL)
 		memcpy(place, &wire, 4);
@@ -284,18 +286,18 @@ put_array_head(Param *param, uint32_t element_type, size_t count)
 	}
 	param->used = 0;
 	return put_int32(param, 1) && put_int32(param, 1) && put_int32(param, element_type) &&
-		put_int32(param, (uint32_t) count) && put_int32(param, 1);
+		   put_int32(param, (uint32_t) count) && put_int32(param, 1);
 }
 
 /* An element of `size` bytes, after a lead byte unless that is negative. */
 static bool
 put_element(Param *param, int lead, const void *data, size_t size)
 {
-	char	   *place;
-	size_t		all = size + (lead >= 0 ? 1 : 0);
+	char  *place;
+	size_t all = size + (lead >= 0 ? 1 : 0);
 
 	if (data == NULL)
-		return put_int32(param, UINT32_MAX);	/* length -1: NULL */
+		return put_int32(param, UINT32_MAX); /* length -1: NULL */
 	if (!put_int32(param, (uint32_t) all) || (place = param_extend(param, all)) == NULL)
 		return false;
 	if (lead >= 0)
@@ -308,7 +310,7 @@ static bool
 build_params(Database *database, Webhook *const *rows, size_t count)
 {
 	static const uint32_t types[N_PARAMS] = {OID_TIMESTAMPTZ, OID_TEXT, OID_JSONB, OID_BYTEA};
-	Param	   *params = database->params;
+	Param				 *params = database->params;
 
 	for (int i = 0; i < N_PARAMS; i++)
 	{
@@ -318,8 +320,8 @@ build_params(Database *database, Webhook *const *rows, size_t count)
 	for (size_t i = 0; i < count; i++)
 	{
 		const Webhook *row = rows[i];
-		uint64_t	time = htobe64((uint64_t) (row->received_at - POSTGRES_EPOCH_US));
-		const int	jsonb_version = 1;
+		uint64_t	   time = htobe64((uint64_t) (row->received_at - POSTGRES_EPOCH_US));
+		const int	   jsonb_version = 1;
 
 		if (!put_element(&params[0], -1, &time, sizeof(time)) ||
 			!put_element(&params[1], -1, row->event, row->event_len) ||
@@ -358,8 +360,8 @@ judge_error(Database *database, const PGresult *result)
 	{
 		snprintf(database->message, sizeof(database->message), "SQLSTATE %s%s%s", state,
 				 constraint ? ", constraint " : "", constraint ? constraint : "");
-		return strncmp(state, "54", 2) == 0 || strcmp(state, "22001") == 0 ?
-			DATABASE_TOO_LARGE : DATABASE_REFUSED;
+		return strncmp(state, "54", 2) == 0 || strcmp(state, "22001") == 0 ? DATABASE_TOO_LARGE
+																		   : DATABASE_REFUSED;
 	}
 	set_message(database, PQresultErrorMessage(result));
 	/* The server goes away, became a standby, or forgot our statement. */
@@ -379,7 +381,7 @@ collect(Database *database)
 {
 	while (!PQisBusy(database->conn))
 	{
-		PGresult   *result = PQgetResult(database->conn);
+		PGresult *result = PQgetResult(database->conn);
 
 		if (result == NULL)
 			return true;
@@ -399,8 +401,8 @@ wait_for_result(Database *database, int64_t until)
 	for (;;)
 	{
 		struct pollfd wait = {.fd = PQsocket(database->conn), .events = POLLIN};
-		int			unsent = PQflush(database->conn);
-		int64_t		left = until - clock_monotonic_us();
+		int			  unsent = PQflush(database->conn);
+		int64_t		  left = until - clock_monotonic_us();
 
 		if (unsent < 0)
 			return lost(database);
@@ -424,10 +426,10 @@ wait_for_result(Database *database, int64_t until)
 DatabaseResult
 database_insert(Database *database, Webhook *const *rows, size_t count, int timeout_ms)
 {
-	const char *values[N_PARAMS];
-	int			lengths[N_PARAMS];
+	const char		*values[N_PARAMS];
+	int				 lengths[N_PARAMS];
 	static const int formats[N_PARAMS] = {1, 1, 1, 1};
-	int64_t		until = clock_monotonic_us() + timeout_ms * INT64_C(1000);
+	int64_t			 until = clock_monotonic_us() + timeout_ms * INT64_C(1000);
 
 	if (!database_alive(database))
 		return DATABASE_FAILED;

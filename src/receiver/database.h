@@ -15,12 +15,12 @@ typedef struct Database Database;
 
 typedef enum DatabaseResult
 {
-	DATABASE_COMMITTED,			/* all rows are in */
-	DATABASE_TOO_LARGE,			/* none is in: a row is too large for the server */
-	DATABASE_REFUSED,			/* none is in: a row is not acceptable */
-	DATABASE_FAILED,			/* none is in: the server cannot do it now */
-	DATABASE_LOST,				/* connection lost: they may be in or not */
-	DATABASE_SLOW				/* no answer in time: see database_settle() */
+	DATABASE_COMMITTED, /* all rows are in */
+	DATABASE_TOO_LARGE, /* none is in: a row is too large for the server */
+	DATABASE_REFUSED,	/* none is in: a row is not acceptable */
+	DATABASE_FAILED,	/* none is in: the server cannot do it now */
+	DATABASE_LOST,		/* connection lost: they may be in or not */
+	DATABASE_SLOW		/* no answer in time: see database_settle() */
 } DatabaseResult;
 
 /*
@@ -32,7 +32,7 @@ extern bool database_init(const char *dsn);
 
 /* `dsn` may be NULL and must outlive the result.  NULL when out of memory. */
 extern Database *database_create(const char *dsn);
-extern void database_free(Database *database);
+extern void		 database_free(Database *database);
 
 /*
  * Connect (again), waiting as long as connect_timeout says for each host.

@@ -25,9 +25,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FIRST_ROOM 4096			/* for a body whose length is not announced */
-#define DISCARD_STRANGER ((uint64_t) 64 << 10)	/* read from an unknown sender before a refusal */
-#define DISCARD_FACTOR 8		/* and from a known one, times max_body */
+#define FIRST_ROOM 4096						   /* for a body whose length is not announced */
+#define DISCARD_STRANGER ((uint64_t) 64 << 10) /* read from an unknown sender before a refusal */
+#define DISCARD_FACTOR 8					   /* and from a known one, times max_body */
 
 typedef enum Page
 {
@@ -38,26 +38,26 @@ typedef enum Page
 
 typedef struct Request
 {
-	Webhook		hook;
+	Webhook				   hook;
 	struct MHD_Connection *connection;
-	Client	   *client;
-	unsigned char *body;
-	size_t		room;			/* of body, also what is counted as memory in use */
-	unsigned	status;			/* 0 while nothing speaks against it */
-	uint64_t	may_discard;	/* bytes still to be read before a refusal */
-	Page		page;			/* what a GET wants */
-	bool		begun;			/* the access handler has seen it */
-	bool		submitted;		/* lent to the batcher */
-	bool		concluded;		/* and seen coming back */
+	Client				  *client;
+	unsigned char		  *body;
+	size_t				   room;		/* of body, also what is counted as memory in use */
+	unsigned			   status;		/* 0 while nothing speaks against it */
+	uint64_t			   may_discard; /* bytes still to be read before a refusal */
+	Page				   page;		/* what a GET wants */
+	bool				   begun;		/* the access handler has seen it */
+	bool				   submitted;	/* lent to the batcher */
+	bool				   concluded;	/* and seen coming back */
 } Request;
 
-static HttpSettings settings;
+static HttpSettings		  settings;
 static struct MHD_Daemon *http_daemon;
-static _Atomic uint64_t memory_used;
-static _Atomic int active;		/* requests between first byte and last */
-static _Atomic int in_batcher;	/* suspended, or about to be */
-static _Atomic bool closing;	/* answers end their connection */
-static _Atomic bool closed;		/* nothing is lent to the batcher any more */
+static _Atomic uint64_t	  memory_used;
+static _Atomic int		  active;	  /* requests between first byte and last */
+static _Atomic int		  in_batcher; /* suspended, or about to be */
+static _Atomic bool		  closing;	  /* answers end their connection */
+static _Atomic bool		  closed;	  /* nothing is lent to the batcher any more */
 
 static void
 fill_gauges(Gauges *gauges)
@@ -100,12 +100,12 @@ reserve(Request *request, size_t size)
 static unsigned
 append(Request *request, const char *data, size_t size)
 {
-	size_t		needed = request->hook.body_len + size;
-	unsigned	status = 0;
+	size_t	 needed = request->hook.body_len + size;
+	unsigned status = 0;
 
 	if (needed > request->room)
 	{
-		size_t		room = request->room * 2 < FIRST_ROOM ? FIRST_ROOM : request->room * 2;
+		size_t room = request->room * 2 < FIRST_ROOM ? FIRST_ROOM : request->room * 2;
 
 		room = room < needed ? needed : room;
 		if (room > settings.max_body && needed <= settings.max_body)
@@ -135,14 +135,14 @@ drop_body(Request *request)
 static enum MHD_Result
 answer(Request *request)
 {
-	Gauges		gauges;
+	Gauges gauges;
 
 	client_enter(request->client, CLIENT_ANSWERING);
 	if (request->page != PAGE_NONE && request->status == 0)
 	{
 		fill_gauges(&gauges);
-		return request->page == PAGE_HEALTH ? answer_health(request->connection, &gauges) :
-			answer_metrics(request->connection, &gauges);
+		return request->page == PAGE_HEALTH ? answer_health(request->connection, &gauges)
+											: answer_metrics(request->connection, &gauges);
 	}
 	return answer_status(request->connection, request->status, atomic_load(&closing));
 }
@@ -156,7 +156,8 @@ announced_length(struct MHD_Connection *connection)
 	if (MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
 									MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL)
 		return UINT64_MAX;
-	value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	value =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
 	return value == NULL ? 0 : strtoull(value, NULL, 10);
 }
 
@@ -167,9 +168,9 @@ announced_length(struct MHD_Connection *connection)
 static enum MHD_Result
 refuse(Request *request, unsigned status, uint64_t may_discard)
 {
-	uint64_t	length = announced_length(request->connection);
-	bool		expects = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
-													  MHD_HTTP_HEADER_EXPECT) != NULL;
+	uint64_t length = announced_length(request->connection);
+	bool	 expects = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
+												   MHD_HTTP_HEADER_EXPECT) != NULL;
 
 	request->status = status;
 	if (length > 0 && (expects || (length > may_discard && length != UINT64_MAX)))
@@ -204,9 +205,9 @@ begin_get(Request *request, const char *path)
 static enum MHD_Result
 begin_post(Request *request, const char *path)
 {
-	uint64_t	length = announced_length(request->connection);
-	uint64_t	may_discard = settings.max_body * DISCARD_FACTOR;
-	unsigned	status;
+	uint64_t length = announced_length(request->connection);
+	uint64_t may_discard = settings.max_body * DISCARD_FACTOR;
+	unsigned status;
 
 	if (!request_authenticated(request->connection, path, &settings.rules))
 	{
@@ -260,7 +261,7 @@ take_piece(Request *request, const char *data, size_t *size)
 static void
 done(Webhook *webhook)
 {
-	Request    *request = webhook->owner;
+	Request *request = webhook->owner;
 
 	MHD_resume_connection(request->connection);
 }
@@ -317,7 +318,7 @@ static enum MHD_Result
 on_request(void *cls, struct MHD_Connection *connection, const char *path, const char *method,
 		   const char *version, const char *data, size_t *size, void **state)
 {
-	Request    *request = *state;
+	Request *request = *state;
 
 	(void) cls;
 	(void) connection;
@@ -341,7 +342,7 @@ on_request_line(void *cls, const char *uri, struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	Request    *request;
+	Request *request;
 
 	(void) cls;
 	(void) uri;
@@ -361,7 +362,7 @@ static void
 on_completed(void *cls, struct MHD_Connection *connection, void **state,
 			 enum MHD_RequestTerminationCode code)
 {
-	Request    *request = *state;
+	Request *request = *state;
 
 	(void) cls;
 	(void) connection;
@@ -412,7 +413,7 @@ keep_escapes(void *cls, struct MHD_Connection *connection, char *text)
 bool
 http_start(const HttpSettings *given)
 {
-	unsigned	flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
 	struct MHD_OptionItem tls[] = {
 		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *) tls_retrieve},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *) TLS_PRIORITIES},
@@ -429,19 +430,15 @@ http_start(const HttpSettings *given)
 		return false;
 	if (settings.tls)
 		flags |= MHD_USE_TLS;
-	http_daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, NULL,
-								   MHD_OPTION_LISTEN_SOCKET, settings.socket,
-								   MHD_OPTION_ARRAY, settings.tls ? tls : plain,
-								   MHD_OPTION_ARRAY, settings.threads > 1 ? pool : plain,
-								   MHD_OPTION_CONNECTION_LIMIT, settings.max_connections,
-								   MHD_OPTION_PER_IP_CONNECTION_LIMIT, settings.max_connections_per_ip,
-								   MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) settings.max_headers,
-								   MHD_OPTION_STRICT_FOR_CLIENT, 1,
-								   MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-								   MHD_OPTION_URI_LOG_CALLBACK, on_request_line, NULL,
-								   MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-								   MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
-								   MHD_OPTION_END);
+	http_daemon = MHD_start_daemon(
+		flags, 0, NULL, NULL, on_request, NULL, MHD_OPTION_LISTEN_SOCKET, settings.socket,
+		MHD_OPTION_ARRAY, settings.tls ? tls : plain, MHD_OPTION_ARRAY,
+		settings.threads > 1 ? pool : plain, MHD_OPTION_CONNECTION_LIMIT, settings.max_connections,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, settings.max_connections_per_ip,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) settings.max_headers,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+		MHD_OPTION_URI_LOG_CALLBACK, on_request_line, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_END);
 	if (http_daemon == NULL)
 		log_error("cannot start the HTTP server");
 	return http_daemon != NULL;
@@ -451,7 +448,7 @@ http_start(const HttpSettings *given)
 static bool
 wait_for_zero(_Atomic int *counter, int64_t timeout_ms)
 {
-	int64_t		until = clock_monotonic_us() + timeout_ms * INT64_C(1000);
+	int64_t until = clock_monotonic_us() + timeout_ms * INT64_C(1000);
 
 	while (atomic_load(counter) > 0)
 	{
@@ -465,7 +462,7 @@ wait_for_zero(_Atomic int *counter, int64_t timeout_ms)
 void
 http_stop(int64_t timeout_ms)
 {
-	int			socket;
+	int socket;
 
 	atomic_store(&closing, true);
 	socket = MHD_quiesce_daemon(http_daemon);

@@ -18,15 +18,15 @@ typedef enum MetricsAccess
 
 typedef struct HttpSettings
 {
-	int			socket;			/* listening; owned by the front from here on */
-	bool		tls;			/* a certificate was loaded */
-	int			threads;
-	unsigned	max_connections;
-	unsigned	max_connections_per_ip;	/* 0: no limit */
-	uint64_t	max_body;		/* bytes */
-	uint64_t	max_headers;
-	uint64_t	max_memory;
-	RequestRules rules;
+	int			  socket; /* listening; owned by the front from here on */
+	bool		  tls;	  /* a certificate was loaded */
+	int			  threads;
+	unsigned	  max_connections;
+	unsigned	  max_connections_per_ip; /* 0: no limit */
+	uint64_t	  max_body;				  /* bytes */
+	uint64_t	  max_headers;
+	uint64_t	  max_memory;
+	RequestRules  rules;
 	MetricsAccess metrics;
 } HttpSettings;
 

@@ -50,35 +50,35 @@ is_loopback(const struct sockaddr *address)
 	if (address->sa_family == AF_INET)
 		return (ntohl(((const struct sockaddr_in *) address)->sin_addr.s_addr) >> 24) == 127;
 	return address->sa_family == AF_INET6 &&
-		IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *) address)->sin6_addr);
+		   IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *) address)->sin6_addr);
 }
 
 static void
 describe(Listener *listener)
 {
 	struct sockaddr_storage address;
-	socklen_t	size = sizeof(address);
-	char		host[INET6_ADDRSTRLEN + 16];
-	char		port[16];
+	socklen_t				size = sizeof(address);
+	char					host[INET6_ADDRSTRLEN + 16];
+	char					port[16];
 
 	if (getsockname(listener->socket, (struct sockaddr *) &address, &size) != 0 ||
 		getnameinfo((struct sockaddr *) &address, size, host, sizeof(host), port, sizeof(port),
 					NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		return;
 	listener->loopback = is_loopback((struct sockaddr *) &address);
-	snprintf(listener->name, sizeof(listener->name), strchr(host, ':') ? "[%s]:%s" : "%s:%s",
-			 host, port);
+	snprintf(listener->name, sizeof(listener->name), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host,
+			 port);
 }
 
 bool
 listener_open(Listener *listener, const char *where)
 {
-	struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+	struct addrinfo	 hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found = NULL;
-	char		address[256];
-	const char *port;
-	const int	on = 1;
-	int			code;
+	char			 address[256];
+	const char		*port;
+	const int		 on = 1;
+	int				 code;
 
 	memset(listener, 0, sizeof(*listener));
 	listener->socket = -1;

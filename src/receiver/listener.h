@@ -10,9 +10,9 @@
 
 typedef struct Listener
 {
-	int			socket;
-	bool		loopback;		/* reachable from this host only */
-	char		name[LISTENER_NAME_SIZE];	/* ADDR:PORT as it turned out */
+	int	 socket;
+	bool loopback;				   /* reachable from this host only */
+	char name[LISTENER_NAME_SIZE]; /* ADDR:PORT as it turned out */
 } Listener;
 
 /*

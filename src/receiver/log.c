@@ -21,24 +21,24 @@ static int
 put_prefix(char *line, size_t size, LogLevel level)
 {
 	struct timespec now;
-	struct tm	parts;
-	size_t		used;
+	struct tm		parts;
+	size_t			used;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &parts);
 	used = strftime(line, size, "%Y-%m-%dT%H:%M:%S", &parts);
-	used += snprintf(line + used, size - used, ".%03ldZ truust-receiver %s: ",
-					 now.tv_nsec / 1000000, level_names[level]);
+	used += snprintf(line + used, size - used,
+					 ".%03ldZ truust-receiver %s: ", now.tv_nsec / 1000000, level_names[level]);
 	return (int) used;
 }
 
 void
 log_line(LogLevel level, const char *format, ...)
 {
-	char		line[LOG_LINE_MAX + 2];
-	va_list		args;
-	int			used = put_prefix(line, LOG_LINE_MAX, level);
-	int			more;
+	char	line[LOG_LINE_MAX + 2];
+	va_list args;
+	int		used = put_prefix(line, LOG_LINE_MAX, level);
+	int		more;
 
 	va_start(args, format);
 	more = vsnprintf(line + used, LOG_LINE_MAX - used, format, args);
@@ -54,15 +54,15 @@ log_line(LogLevel level, const char *format, ...)
 	}
 	line[used++] = '\n';
 	if (write(STDERR_FILENO, line, used) < 0)
-		return;					/* nowhere left to complain to */
+		return; /* nowhere left to complain to */
 }
 
 bool
 log_due(LogThrottle *throttle, int seconds)
 {
-	int64_t		now = clock_monotonic_us();
-	int64_t		next = atomic_load(&throttle->next_us);
+	int64_t now = clock_monotonic_us();
+	int64_t next = atomic_load(&throttle->next_us);
 
-	return now >= next &&
-		atomic_compare_exchange_strong(&throttle->next_us, &next, now + seconds * INT64_C(1000000));
+	return now >= next && atomic_compare_exchange_strong(&throttle->next_us, &next,
+														 now + seconds * INT64_C(1000000));
 }

@@ -21,15 +21,14 @@ typedef enum LogLevel
 /* State of a message that would otherwise repeat; zero-initialise it. */
 typedef struct LogThrottle
 {
-	_Atomic int64_t next_us;	/* monotonic time before which it is quiet */
+	_Atomic int64_t next_us; /* monotonic time before which it is quiet */
 } LogThrottle;
 
 /*
  * Write one line.  Line feeds and other control characters inside the message
  * become spaces, so that one event is always one line.
  */
-extern void log_line(LogLevel level, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+extern void log_line(LogLevel level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* True at most once in `seconds` for each throttle; safe from any thread. */
 extern bool log_due(LogThrottle *throttle, int seconds);

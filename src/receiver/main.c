@@ -25,14 +25,14 @@
 #include <unistd.h>
 
 #define SWEEP_NS 250000000L
-#define SPARE_FILES 64			/* descriptors besides those of clients */
+#define SPARE_FILES 64 /* descriptors besides those of clients */
 
 /* Block the signals that are waited for, in every thread. */
 static void
 block_signals(sigset_t *waited)
 {
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);	/* a file size limit is an error of write(2) */
+	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(2) */
 	sigemptyset(waited);
 	sigaddset(waited, SIGTERM);
 	sigaddset(waited, SIGINT);
@@ -79,7 +79,7 @@ serve(const Options *options, const sigset_t *waited)
 
 	for (;;)
 	{
-		int			signal_number = sigtimedwait(waited, NULL, &pause);
+		int signal_number = sigtimedwait(waited, NULL, &pause);
 
 		if (signal_number == SIGTERM || signal_number == SIGINT)
 			return;
@@ -102,7 +102,8 @@ check_exposure(const Options *options, const Listener *listener)
 	}
 	if (options->tls_cert == NULL)
 		log_warning("tokens travel unencrypted to %s: give --tls-cert, or listen on a loopback "
-					"address behind a proxy that does HTTPS", listener->name);
+					"address behind a proxy that does HTTPS",
+					listener->name);
 	return true;
 }
 
@@ -124,7 +125,10 @@ start_front(const Options *options, const Listener *listener)
 	HttpSettings front = {
 		.socket = listener->socket,
 		.tls = options->tls_cert != NULL,
-		.threads = (int) options->http_threads,
+		/* each thread has its share of the connections, and needs one */
+		.threads =
+			(int) (options->http_threads < options->max_connections ? options->http_threads
+																	: options->max_connections),
 		.max_connections = (unsigned) options->max_connections,
 		.max_connections_per_ip = (unsigned) options->max_connections_per_ip,
 		.max_body = (uint64_t) options->max_body,
@@ -141,8 +145,8 @@ start_front(const Options *options, const Listener *listener)
 static int
 run(Options *options, const sigset_t *waited)
 {
-	Listener	listener;
-	Spool	   *spool = NULL;
+	Listener		listener;
+	Spool		   *spool = NULL;
 	BatcherSettings batcher = {
 		.dsn = options->dsn,
 		.connections = (int) options->database_connections,
@@ -187,9 +191,9 @@ run(Options *options, const sigset_t *waited)
 int
 main(int argc, char **argv)
 {
-	Options		options;
-	sigset_t	waited;
-	int			status = EXIT_FAILURE;
+	Options	 options;
+	sigset_t waited;
+	int		 status = EXIT_FAILURE;
 
 	switch (options_parse(&options, argc, argv))
 	{

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-Metrics		metrics;
+Metrics metrics;
 
 #define STATUS_ROW(code) code,
 static const unsigned statuses[] = {METRICS_STATUSES(STATUS_ROW)};
@@ -20,10 +20,10 @@ static _Atomic uint64_t status_counts[N_STATUSES + 1];
 /* Counts fall into the first bucket whose bound holds them, the last has none. */
 typedef struct Histogram
 {
-	const char *name;
-	const char *help;
-	double		bounds[N_BUCKETS];
-	double		scale;			/* of the sum */
+	const char		*name;
+	const char		*help;
+	double			 bounds[N_BUCKETS];
+	double			 scale; /* of the sum */
 	_Atomic uint64_t counts[N_BUCKETS + 1];
 	_Atomic uint64_t sum;
 } Histogram;
@@ -44,7 +44,7 @@ static Histogram commit_seconds = {
 static void
 observe(Histogram *histogram, double value, uint64_t raw)
 {
-	int			bucket = 0;
+	int bucket = 0;
 
 	while (bucket < N_BUCKETS && value > histogram->bounds[bucket])
 		bucket++;
@@ -63,7 +63,7 @@ metrics_count_commit(uint64_t rows, int64_t microseconds)
 void
 metrics_count_status(unsigned status)
 {
-	size_t		i = 0;
+	size_t i = 0;
 
 	while (i < N_STATUSES && statuses[i] != status)
 		i++;
@@ -79,7 +79,7 @@ put_head(FILE *out, const char *name, const char *type, const char *help)
 static void
 put_histogram(FILE *out, Histogram *histogram)
 {
-	uint64_t	total = 0;
+	uint64_t total = 0;
 
 	put_head(out, histogram->name, "histogram", histogram->help);
 	for (int i = 0; i < N_BUCKETS; i++)
@@ -111,10 +111,10 @@ put_counters(FILE *out)
 {
 	const struct
 	{
-		const char *name;
+		const char		 *name;
 		_Atomic uint64_t *value;
-		const char *help;
-	}			rows[] = {
+		const char		 *help;
+	} rows[] = {
 		{"accepted_total", &metrics.accepted, "Bodies answered 200."},
 		{"accepted_bytes_total", &metrics.accepted_bytes, "Bytes of the bodies answered 200."},
 		{"committed_rows_total", &metrics.committed, "Rows committed to the database."},
@@ -123,15 +123,17 @@ put_counters(FILE *out)
 		{"set_aside_total", &metrics.set_aside, "Spooled rows that the database refused."},
 		{"auth_failures_total", &metrics.auth_failures, "Requests without a valid token."},
 		{"timeouts_total", &metrics.timeouts, "Connections cut because the client was slow."},
-		{"database_failures_total", &metrics.database_failures, "Commits that failed or took too long."},
-		{"database_connects_total", &metrics.database_connects, "Connections made to the database."},
+		{"database_failures_total", &metrics.database_failures,
+		 "Commits that failed or took too long."},
+		{"database_connects_total", &metrics.database_connects,
+		 "Connections made to the database."},
 		{"spool_failures_total", &metrics.spool_failures, "Writes to the spool that failed."},
 		{"spool_damaged_total", &metrics.spool_damaged, "Damaged stretches found in the spool."},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 	{
-		char		name[64];
+		char name[64];
 
 		snprintf(name, sizeof(name), "truust_receiver_%s", rows[i].name);
 		put_head(out, name, "counter", rows[i].help);
@@ -147,7 +149,7 @@ put_gauges(FILE *out, const Gauges *gauges)
 		const char *name;
 		double		value;
 		const char *help;
-	}			rows[] = {
+	} rows[] = {
 		{"database_up", gauges->database_up, "1 while batches can be committed."},
 		{"database_connections", gauges->database_connections, "Open connections to the database."},
 		{"queued", (double) gauges->queued, "Webhooks waiting for a commit."},
@@ -156,14 +158,15 @@ put_gauges(FILE *out, const Gauges *gauges)
 		{"spool_bytes", (double) gauges->spool_bytes, "Size of the spool on disk."},
 		{"spool_limit_bytes", (double) gauges->spool_limit, "How large the spool may grow."},
 		{"spool_records", (double) gauges->spool_records, "Bodies in the spool."},
-		{"spool_oldest_seconds", gauges->spool_oldest_seconds, "Age of the oldest body in the spool."},
+		{"spool_oldest_seconds", gauges->spool_oldest_seconds,
+		 "Age of the oldest body in the spool."},
 		{"connections", gauges->http_connections, "Open HTTP connections."},
 		{"memory_bytes", (double) gauges->memory_bytes, "Bodies held in memory."},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 	{
-		char		name[64];
+		char name[64];
 
 		snprintf(name, sizeof(name), "truust_receiver_%s", rows[i].name);
 		put_head(out, name, "gauge", rows[i].help);
@@ -176,9 +179,9 @@ put_gauges(FILE *out, const Gauges *gauges)
 char *
 metrics_render(const Gauges *gauges)
 {
-	char	   *text = NULL;
-	size_t		size = 0;
-	FILE	   *out = open_memstream(&text, &size);
+	char  *text = NULL;
+	size_t size = 0;
+	FILE  *out = open_memstream(&text, &size);
 
 	if (out == NULL)
 		return NULL;

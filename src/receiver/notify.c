@@ -14,10 +14,10 @@
 void
 notify(const char *state)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
+	const char		  *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	size_t		length;
-	int			fd;
+	size_t			   length;
+	int				   fd;
 
 	if (path == NULL || (path[0] != '/' && path[0] != '@'))
 		return;
@@ -26,7 +26,7 @@ notify(const char *state)
 		return;
 	memcpy(address.sun_path, path, length);
 	if (path[0] == '@')
-		address.sun_path[0] = '\0';	/* an abstract name */
+		address.sun_path[0] = '\0'; /* an abstract name */
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;

@@ -30,7 +30,7 @@ typedef struct OptionRow
 	const char *name;
 	OptionKind	kind;
 	size_t		offset;
-	const char *preset;			/* default, as one would write it */
+	const char *preset; /* default, as one would write it */
 	int64_t		min;
 	int64_t		max;
 	const char *argument;
@@ -44,51 +44,49 @@ typedef struct OptionRow
 
 static const OptionRow option_rows[] = {
 	{"config", OPTION_TEXT, AT(config), NULL, 0, 0, "FILE",
-	"read `key = value` lines (these names, without the dashes)"},
+	 "read `key = value` lines (these names, without the dashes)"},
 	{"listen", OPTION_TEXT, AT(listen), "127.0.0.1:8480", 0, 0, "ADDR:PORT",
-	"where to accept requests; port 0 takes a free one"},
+	 "where to accept requests; port 0 takes a free one"},
 	{"dsn", OPTION_TEXT, AT(dsn), NULL, 0, 0, "CONNINFO",
-	"libpq connection string or URI, without a password; default: PG* environment"},
+	 "libpq connection string or URI, without a password; default: PG* environment"},
 	{"spool", OPTION_TEXT, AT(spool), NULL, 0, 0, "DIR",
-	"keep bodies here while the database is away"},
+	 "keep bodies here while the database is away"},
 	{"spool-limit", OPTION_BYTES, AT(spool_limit), "1G", 16 * KIB, INT64_MAX / 2, "SIZE",
-	"how large the spool may grow"},
+	 "how large the spool may grow"},
 	{"token-file", OPTION_TEXT, AT(token_file), NULL, 0, 0, "FILE",
-	"tokens of the sender, one a line, # for comments"},
+	 "tokens of the sender, one a line, # for comments"},
 	{"token-header", OPTION_TEXT, AT(token_header), "X-Truust-Token", 0, 0, "NAME",
-	"header that may carry a token"},
+	 "header that may carry a token"},
 	{"no-auth", OPTION_FLAG, AT(no_auth), NULL, 0, 0, NULL,
-	"take requests without a token; only on a loopback address"},
+	 "take requests without a token; only on a loopback address"},
 	{"tls-cert", OPTION_TEXT, AT(tls_cert), NULL, 0, 0, "FILE",
-	"certificate chain (PEM); turns HTTPS on"},
+	 "certificate chain (PEM); turns HTTPS on"},
 	{"tls-key", OPTION_TEXT, AT(tls_key), NULL, 0, 0, "FILE",
-	"private key of the certificate (PEM)"},
+	 "private key of the certificate (PEM)"},
 	{"metrics", OPTION_TEXT, AT(metrics), "auto", 0, 0, "WHO",
-	"who may read /metrics: open, token, off; auto is open on loopback, else token"},
-	{"max-body", OPTION_BYTES, AT(max_body), "1M", 1, 256 * MIB, "SIZE",
-	"largest body"},
+	 "who may read /metrics: open, token, off; auto is open on loopback, else token"},
+	{"max-body", OPTION_BYTES, AT(max_body), "1M", 1, 256 * MIB, "SIZE", "largest body"},
 	{"max-headers", OPTION_BYTES, AT(max_headers), "16k", 4 * KIB, MIB, "SIZE",
-	"largest request line and headers together"},
+	 "largest request line and headers together"},
 	{"max-memory", OPTION_BYTES, AT(max_memory), "256M", MIB, INT64_MAX / 2, "SIZE",
-	"bodies held in memory at once, over all connections"},
+	 "bodies held in memory at once, over all connections"},
 	{"max-connections", OPTION_COUNT, AT(max_connections), "1024", 1, 1000000, "N",
-	"connections at once"},
+	 "connections at once"},
 	{"max-connections-per-ip", OPTION_COUNT, AT(max_connections_per_ip), "256", 0, 1000000, "N",
-	"connections at once from one address; 0 = no limit"},
+	 "connections at once from one address; 0 = no limit"},
 	{"request-timeout", OPTION_TIME, AT(request_timeout), "10s", 100, 3600000, "TIME",
-	"a request must be complete within this time"},
+	 "a request must be complete within this time"},
 	{"idle-timeout", OPTION_TIME, AT(idle_timeout), "60s", 100, 3600000, "TIME",
-	"how long a connection is kept open between requests"},
+	 "how long a connection is kept open between requests"},
 	{"stop-timeout", OPTION_TIME, AT(stop_timeout), "10s", 0, 3600000, "TIME",
-	"how long a stop waits for requests that are still arriving"},
+	 "how long a stop waits for requests that are still arriving"},
 	{"database-timeout", OPTION_TIME, AT(database_timeout), "3s", 50, 3600000, "TIME",
-	"without a commit for this long, bodies go to the spool"},
+	 "without a commit for this long, bodies go to the spool"},
 	{"database-connections", OPTION_COUNT, AT(database_connections), "2", 1, 64, "N",
-	"connections to the database"},
-	{"http-threads", OPTION_COUNT, AT(http_threads), "2", 1, 64, "N",
-	"threads that speak HTTP"},
+	 "connections to the database"},
+	{"http-threads", OPTION_COUNT, AT(http_threads), "2", 1, 64, "N", "threads that speak HTTP"},
 	{"batch-rows", OPTION_COUNT, AT(batch_rows), "1000", 1, 100000, "N",
-	"rows in one commit at most"},
+	 "rows in one commit at most"},
 };
 
 #define N_OPTIONS ((int) (sizeof(option_rows) / sizeof(option_rows[0])))
@@ -113,10 +111,10 @@ unit_factor(OptionKind kind, const char *unit)
 		OptionKind	kind;
 		const char *unit;
 		int64_t		factor;
-	}			units[] = {
-		{OPTION_COUNT, "", 1},
-		{OPTION_BYTES, "", 1}, {OPTION_BYTES, "k", KIB}, {OPTION_BYTES, "M", MIB}, {OPTION_BYTES, "G", GIB},
-		{OPTION_TIME, "", 1}, {OPTION_TIME, "ms", 1}, {OPTION_TIME, "s", 1000}, {OPTION_TIME, "min", 60000},
+	} units[] = {
+		{OPTION_COUNT, "", 1},	  {OPTION_BYTES, "", 1},	{OPTION_BYTES, "k", KIB},
+		{OPTION_BYTES, "M", MIB}, {OPTION_BYTES, "G", GIB}, {OPTION_TIME, "", 1},
+		{OPTION_TIME, "ms", 1},	  {OPTION_TIME, "s", 1000}, {OPTION_TIME, "min", 60000},
 	};
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
@@ -130,9 +128,9 @@ unit_factor(OptionKind kind, const char *unit)
 static bool
 parse_number(const OptionRow *row, const char *text, int64_t *result)
 {
-	char	   *end;
-	long long	number;
-	int64_t		factor;
+	char	 *end;
+	long long number;
+	int64_t	  factor;
 
 	errno = 0;
 	number = strtoll(text, &end, 10);
@@ -149,14 +147,14 @@ parse_flag(const char *text, bool *result)
 {
 	*result = strcmp(text, "true") == 0 || strcmp(text, "on") == 0 || strcmp(text, "yes") == 0;
 	return *result || strcmp(text, "false") == 0 || strcmp(text, "off") == 0 ||
-		strcmp(text, "no") == 0;
+		   strcmp(text, "no") == 0;
 }
 
 /* Store one setting; `text` is copied. */
 static bool
 set_option(Options *options, const OptionRow *row, const char *text)
 {
-	void	   *field = (char *) options + row->offset;
+	void					*field = (char *) options + row->offset;
 	static const char *const units[] = {
 		[OPTION_COUNT] = "a number",
 		[OPTION_BYTES] = "a size such as 512k, 64M or 1G",
@@ -196,7 +194,7 @@ set_defaults(Options *options)
 static char *
 trim(char *text)
 {
-	char	   *end;
+	char *end;
 
 	while (isspace((unsigned char) *text))
 		text++;
@@ -210,8 +208,8 @@ trim(char *text)
 static bool
 apply_line(Options *options, const char *path, int number, char *line)
 {
-	char	   *name = trim(line);
-	char	   *value;
+	char			*name = trim(line);
+	char			*value;
 	const OptionRow *row;
 
 	if (*name == '\0' || *name == '#')
@@ -236,10 +234,10 @@ apply_line(Options *options, const char *path, int number, char *line)
 static bool
 apply_file(Options *options, const char *path)
 {
-	FILE	   *file = fopen(path, "re");
-	char	   *line = NULL;
-	size_t		size = 0;
-	bool		good = true;
+	FILE  *file = fopen(path, "re");
+	char  *line = NULL;
+	size_t size = 0;
+	bool   good = true;
 
 	if (file == NULL)
 	{
@@ -267,16 +265,16 @@ apply_arguments(Options *options, int argc, char **argv, bool config_only)
 {
 	for (int i = 1; i < argc; i++)
 	{
-		const char *name = argv[i];
-		const char *value = strchr(name, '=');
+		const char		*name = argv[i];
+		const char		*value = strchr(name, '=');
 		const OptionRow *row = NULL;
 
 		if (strncmp(name, "--", 2) == 0)
 			row = find_option(name + 2, value ? (size_t) (value - name - 2) : strlen(name + 2));
 		if (row == NULL)
 		{
-			log_error("unknown argument \"%.*s\"; see --help",
-					  value ? (int) (value - name) : 60, name);
+			log_error("unknown argument \"%.*s\"; see --help", value ? (int) (value - name) : 60,
+					  name);
 			return false;
 		}
 		if (value != NULL)
@@ -331,7 +329,7 @@ print_help(void)
 	for (int i = 0; i < N_OPTIONS; i++)
 	{
 		const OptionRow *row = &option_rows[i];
-		char		left[64];
+		char			 left[64];
 
 		snprintf(left, sizeof(left), "--%s %s", row->name, row->argument ? row->argument : "");
 		printf("  %-30s %s", left, row->help);
@@ -339,8 +337,8 @@ print_help(void)
 			printf(" (%s)", row->preset);
 		printf("\n");
 	}
-	printf("  %-30s %s\n  %-30s %s\n\n", "--help", "print this and leave",
-		   "--version", "print the version and leave");
+	printf("  %-30s %s\n  %-30s %s\n\n", "--help", "print this and leave", "--version",
+		   "print the version and leave");
 	printf("SIGHUP reloads tokens and certificates; SIGTERM stops without losing anything.\n"
 		   "A database password comes from PGPASSFILE or ~/.pgpass only.\n");
 }

@@ -13,37 +13,37 @@
 typedef struct Options
 {
 	/* Text: NULL when not given.  Owned here. */
-	char	   *config;
-	char	   *listen;
-	char	   *dsn;
-	char	   *spool;
-	char	   *token_file;
-	char	   *token_header;
-	char	   *tls_cert;
-	char	   *tls_key;
-	char	   *metrics;
-	bool		no_auth;
+	char *config;
+	char *listen;
+	char *dsn;
+	char *spool;
+	char *token_file;
+	char *token_header;
+	char *tls_cert;
+	char *tls_key;
+	char *metrics;
+	bool  no_auth;
 	/* Sizes are bytes, times milliseconds. */
-	int64_t		spool_limit;
-	int64_t		max_body;
-	int64_t		max_headers;
-	int64_t		max_memory;
-	int64_t		max_connections;
-	int64_t		max_connections_per_ip;
-	int64_t		request_timeout;
-	int64_t		idle_timeout;
-	int64_t		stop_timeout;
-	int64_t		database_timeout;
-	int64_t		database_connections;
-	int64_t		http_threads;
-	int64_t		batch_rows;
+	int64_t spool_limit;
+	int64_t max_body;
+	int64_t max_headers;
+	int64_t max_memory;
+	int64_t max_connections;
+	int64_t max_connections_per_ip;
+	int64_t request_timeout;
+	int64_t idle_timeout;
+	int64_t stop_timeout;
+	int64_t database_timeout;
+	int64_t database_connections;
+	int64_t http_threads;
+	int64_t batch_rows;
 } Options;
 
 typedef enum OptionsResult
 {
 	OPTIONS_RUN,
-	OPTIONS_DONE,				/* --help or --version was answered */
-	OPTIONS_WRONG				/* the reason was written to stderr */
+	OPTIONS_DONE, /* --help or --version was answered */
+	OPTIONS_WRONG /* the reason was written to stderr */
 } OptionsResult;
 
 /*
@@ -51,6 +51,6 @@ typedef enum OptionsResult
  * command line, and check that they agree with each other.
  */
 extern OptionsResult options_parse(Options *options, int argc, char **argv);
-extern void options_free(Options *options);
+extern void			 options_free(Options *options);
 
 #endif

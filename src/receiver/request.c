@@ -15,18 +15,18 @@
 #include <string.h>
 #include <strings.h>
 
-#define SEGMENT_MAX 32			/* segments looked at */
-#define EVENT_MAX 255			/* bytes */
+#define SEGMENT_MAX 32 /* segments looked at */
+#define EVENT_MAX 255  /* bytes */
 #define HEADERS_MAX 100
 #define BLOTTED "[redacted]"
 
 /* A growing text; `failed` once memory ran out. */
 typedef struct Text
 {
-	char	   *data;
-	size_t		used;
-	size_t		room;
-	bool		failed;
+	char  *data;
+	size_t used;
+	size_t room;
+	bool   failed;
 } Text;
 
 static void
@@ -34,8 +34,8 @@ text_put(Text *text, const char *data, size_t size)
 {
 	if (text->used + size > text->room)
 	{
-		size_t		room = (text->used + size) * 2 + 256;
-		char	   *larger = text->failed ? NULL : realloc(text->data, room);
+		size_t room = (text->used + size) * 2 + 256;
+		char  *larger = text->failed ? NULL : realloc(text->data, room);
 
 		text->failed = larger == NULL;
 		if (text->failed)
@@ -60,12 +60,12 @@ hex_value(char c)
 static ssize_t
 decode(char *to, const char *from, size_t size)
 {
-	char	   *start = to;
+	char *start = to;
 
 	for (size_t i = 0; i < size; i++)
 	{
-		int			high;
-		int			low;
+		int high;
+		int low;
 
 		if (from[i] != '%')
 		{
@@ -85,7 +85,7 @@ decode(char *to, const char *from, size_t size)
 static size_t
 utf8_length(const unsigned char *p, size_t left)
 {
-	size_t		length = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+	size_t length = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
 
 	if (length == 1)
 		return 1;
@@ -108,8 +108,8 @@ utf8_length(const unsigned char *p, size_t left)
 static bool
 segment_is_token(const char *segment, size_t length)
 {
-	char		decoded[TOKEN_MAX * 3];
-	ssize_t		size;
+	char	decoded[TOKEN_MAX * 3];
+	ssize_t size;
 
 	if (length > sizeof(decoded))
 		return false;
@@ -120,11 +120,11 @@ segment_is_token(const char *segment, size_t length)
 static bool
 path_holds_token(const char *path)
 {
-	bool		found = false;
+	bool found = false;
 
 	for (int i = 0; i < SEGMENT_MAX && *path == '/'; i++)
 	{
-		size_t		length = strcspn(++path, "/");
+		size_t length = strcspn(++path, "/");
 
 		found |= segment_is_token(path, length);
 		path += length;
@@ -153,7 +153,7 @@ read_event(const char *path, Webhook *webhook)
 	size = decode(event, last, length);
 	for (ssize_t i = 0; i < size;)
 	{
-		size_t		step = utf8_length((unsigned char *) event + i, (size_t) (size - i));
+		size_t step = utf8_length((unsigned char *) event + i, (size_t) (size - i));
 
 		if (step == 0 || (unsigned char) event[i] < ' ' || event[i] == 0x7f)
 			size = -1;
@@ -184,7 +184,8 @@ request_authenticated(struct MHD_Connection *connection, const char *path,
 	header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, rules->token_header);
 	if (header != NULL)
 		found |= tokens_match(header, strlen(header));
-	header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+	header =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
 	if (header != NULL && strncasecmp(header, "Bearer ", 7) == 0)
 	{
 		header += 7 + strspn(header + 7, " ");
@@ -201,22 +202,22 @@ typedef struct Header
 	size_t		name_len;
 	const char *value;
 	size_t		value_len;
-	bool		done;			/* written together with an earlier one */
+	bool		done; /* written together with an earlier one */
 } Header;
 
 typedef struct HeaderList
 {
 	const RequestRules *rules;
-	Header		headers[HEADERS_MAX];
-	int			count;
-	bool		too_many;
+	Header				headers[HEADERS_MAX];
+	int					count;
+	bool				too_many;
 } HeaderList;
 
 static enum MHD_Result
 collect_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,
 			   const char *value, size_t value_len)
 {
-	HeaderList *list = cls;
+	HeaderList				*list = cls;
 	static const char *const secret[] = {"authorization", "proxy-authorization", "cookie"};
 
 	(void) kind;
@@ -232,9 +233,8 @@ collect_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name
 		list->too_many = true;
 		return MHD_NO;
 	}
-	list->headers[list->count++] = (Header) {
-		name, name_len, value ? value : "", value ? value_len : 0, false
-	};
+	list->headers[list->count++] =
+		(Header){name, name_len, value ? value : "", value ? value_len : 0, false};
 	return MHD_YES;
 }
 
@@ -245,17 +245,17 @@ put_json_inside(Text *text, const char *data, size_t size, bool lower)
 	for (size_t i = 0; i < size;)
 	{
 		unsigned char c = (unsigned char) data[i];
-		size_t		length = utf8_length((const unsigned char *) data + i, size - i);
-		char		escaped[8];
+		size_t		  length = utf8_length((const unsigned char *) data + i, size - i);
+		char		  escaped[8];
 
 		if (lower && c >= 'A' && c <= 'Z')
 			c |= 0x20;
 		if (c == '"' || c == '\\')
-			text_put(text, (char[]) {'\\', (char) c}, 2);
+			text_put(text, (char[]){'\\', (char) c}, 2);
 		else if (length == 0 || c < ' ' || c == 0x7f)
 			text_put(text, escaped, (size_t) snprintf(escaped, sizeof(escaped), "\\u%04x", c));
 		else if (length == 1)
-			text_put(text, (char[]) {(char) c}, 1);
+			text_put(text, (char[]){(char) c}, 1);
 		else
 			text_put(text, data + i, length);
 		i += length > 0 ? length : 1;
@@ -266,9 +266,9 @@ put_json_inside(Text *text, const char *data, size_t size, bool lower)
 static bool
 holds_token(const Header *header)
 {
-	char	   *decoded;
-	ssize_t		size;
-	bool		found = tokens_occur_in(header->value, header->value_len);
+	char   *decoded;
+	ssize_t size;
+	bool	found = tokens_occur_in(header->value, header->value_len);
 
 	if (found || memchr(header->value, '%', header->value_len) == NULL)
 		return found;
@@ -294,7 +294,7 @@ put_value(Text *text, const Header *header)
 static void
 put_header(Text *text, HeaderList *list, int index)
 {
-	Header	   *header = &list->headers[index];
+	Header *header = &list->headers[index];
 
 	text_put(text, text->used > 1 ? ",\"" : "\"", text->used > 1 ? 2 : 1);
 	put_json_inside(text, header->name, header->name_len, true);
@@ -302,7 +302,7 @@ put_header(Text *text, HeaderList *list, int index)
 	put_value(text, header);
 	for (int i = index + 1; i < list->count; i++)
 	{
-		Header	   *other = &list->headers[i];
+		Header *other = &list->headers[i];
 
 		if (other->done || other->name_len != header->name_len ||
 			strcasecmp(other->name, header->name) != 0)
@@ -317,8 +317,8 @@ put_header(Text *text, HeaderList *list, int index)
 static unsigned
 read_headers(struct MHD_Connection *connection, const RequestRules *rules, Webhook *webhook)
 {
-	HeaderList	list;
-	Text		text = {0};
+	HeaderList list;
+	Text	   text = {0};
 
 	list.rules = rules;
 	list.count = 0;
@@ -347,7 +347,7 @@ unsigned
 request_describe(struct MHD_Connection *connection, const char *path, const RequestRules *rules,
 				 Webhook *webhook)
 {
-	unsigned	status = read_event(path, webhook);
+	unsigned status = read_event(path, webhook);
 
 	return status != 0 ? status : read_headers(connection, rules, webhook);
 }

@@ -42,13 +42,13 @@ open_files(Spool *spool)
 	spool->lock_fd = openat(spool->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	spool->position_fd = openat(spool->dir_fd, "position", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	return spool->lock_fd >= 0 && spool->position_fd >= 0 &&
-		flock(spool->lock_fd, LOCK_EX | LOCK_NB) == 0 && fsync(spool->dir_fd) == 0;
+		   flock(spool->lock_fd, LOCK_EX | LOCK_NB) == 0 && fsync(spool->dir_fd) == 0;
 }
 
 Spool *
 spool_open(const char *dir, uint64_t limit)
 {
-	Spool	   *spool = calloc(1, sizeof(*spool));
+	Spool *spool = calloc(1, sizeof(*spool));
 
 	if (spool == NULL)
 		return NULL;
@@ -56,8 +56,9 @@ spool_open(const char *dir, uint64_t limit)
 	pthread_mutex_init(&spool->mutex, NULL);
 	spool->dir = strdup(dir);
 	spool->limit = limit;
-	spool->segment_max = limit / 8 > SEGMENT_MAX ? SEGMENT_MAX :
-		limit / 8 < SEGMENT_MIN ? SEGMENT_MIN : limit / 8;
+	spool->segment_max = limit / 8 > SEGMENT_MAX   ? SEGMENT_MAX
+						 : limit / 8 < SEGMENT_MIN ? SEGMENT_MIN
+												   : limit / 8;
 	if (spool->dir == NULL || !open_files(spool))
 	{
 		log_error("cannot use spool directory \"%s\": %s", dir,
@@ -87,7 +88,7 @@ spool_close(Spool *spool)
 		return;
 	while (spool->first != NULL)
 	{
-		Segment    *next = spool->first->next;
+		Segment *next = spool->first->next;
 
 		free(spool->first);
 		spool->first = next;
@@ -106,7 +107,7 @@ void
 spool_state(Spool *spool, SpoolState *state)
 {
 	pthread_mutex_lock(&spool->mutex);
-	*state = (SpoolState) {
+	*state = (SpoolState){
 		.bytes = spool->bytes,
 		.limit = spool->limit,
 		.records = spool->records,
@@ -134,8 +135,8 @@ static int
 create_file(Spool *spool, Segment *segment)
 {
 	unsigned char head[SPOOL_HEAD_SIZE];
-	char		name[SPOOL_NAME_SIZE];
-	int			fd;
+	char		  name[SPOOL_NAME_SIZE];
+	int			  fd;
 
 	spool_segment_name(name, segment->number);
 	if (getrandom(&segment->id, sizeof(segment->id), 0) != sizeof(segment->id))
@@ -155,7 +156,7 @@ create_file(Spool *spool, Segment *segment)
 static bool
 ensure_active(Spool *spool)
 {
-	Segment    *segment;
+	Segment *segment;
 
 	if (spool->write_fd >= 0 && spool->active->size < spool->segment_max)
 		return true;
@@ -189,11 +190,11 @@ ensure_active(Spool *spool)
 static bool
 write_out(Spool *spool, size_t size)
 {
-	uint64_t	end = spool->active->size;
+	uint64_t end = spool->active->size;
 
 	if (!spool_pwrite(spool->write_fd, spool->buffer, size, end))
 	{
-		int			reason = errno;
+		int reason = errno;
 
 		if (ftruncate(spool->write_fd, (off_t) end) != 0)
 			retire_active(spool);
@@ -202,7 +203,7 @@ write_out(Spool *spool, size_t size)
 	}
 	if (fdatasync(spool->write_fd) != 0 || (spool->dir_dirty && fsync(spool->dir_fd) != 0))
 	{
-		int			reason = errno;
+		int reason = errno;
 
 		/* Best effort: what cannot be cut may be handed in, unanswered. */
 		if (ftruncate(spool->write_fd, (off_t) end) != 0)
@@ -234,11 +235,11 @@ reserve_buffer(Spool *spool, size_t size)
 static Webhook *
 gather_run(Spool *spool, Webhook *list, uint64_t room, size_t *used, size_t *count)
 {
-	Webhook    *webhook;
+	Webhook *webhook;
 
 	for (webhook = list; webhook != NULL; webhook = webhook->next)
 	{
-		size_t		size = record_size(webhook);
+		size_t size = record_size(webhook);
 
 		if (*used > 0 && spool->active->size + *used + size > spool->segment_max)
 			break;
@@ -284,11 +285,11 @@ fail_run(Webhook *from, const Webhook *to)
 static Webhook *
 append_run(Spool *spool, Webhook *list, bool *good)
 {
-	Webhook    *rest = NULL;
-	uint64_t	bytes;
-	size_t		used = 0;
-	size_t		count = 0;
-	bool		written = false;
+	Webhook *rest = NULL;
+	uint64_t bytes;
+	size_t	 used = 0;
+	size_t	 count = 0;
+	bool	 written = false;
 
 	pthread_mutex_lock(&spool->mutex);
 	bytes = spool->bytes + SPOOL_HEAD_SIZE;
@@ -324,7 +325,7 @@ append_run(Spool *spool, Webhook *list, bool *good)
 void
 spool_append(Spool *spool, Webhook *list)
 {
-	bool		good = true;
+	bool good = true;
 
 	pthread_mutex_lock(&spool->mutex);
 	spool->appending = true;
@@ -343,7 +344,8 @@ spool_append(Spool *spool, Webhook *list)
 	pthread_mutex_unlock(&spool->mutex);
 	if (!good && log_due(&no_room, 60))
 		log_error("the spool in \"%s\" takes nothing more (limit %" PRIu64 " bytes): "
-				  "webhooks are answered 503", spool->dir, spool->limit);
+				  "webhooks are answered 503",
+				  spool->dir, spool->limit);
 }
 
 /* --- reading --- */
@@ -352,8 +354,8 @@ spool_append(Spool *spool, Webhook *list)
 static void
 remove_first(Spool *spool)
 {
-	Segment    *segment = spool->first;
-	char		name[SPOOL_NAME_SIZE];
+	Segment *segment = spool->first;
+	char	 name[SPOOL_NAME_SIZE];
 
 	spool->first = segment->next;
 	if (spool->last == segment)
@@ -392,20 +394,20 @@ remove_finished(Spool *spool)
 static size_t
 parse_rows(SpoolBatch *batch, uint64_t offset, size_t size, size_t max_rows)
 {
-	size_t		at = 0;
-	size_t		room = 0;
+	size_t at = 0;
+	size_t room = 0;
 
 	while (batch->count < max_rows)
 	{
-		Webhook		webhook;
-		size_t		used;
+		Webhook webhook;
+		size_t	used;
 
 		if (record_read(batch->buffer + at, size - at, &webhook, &used) != RECORD_GOOD)
 			break;
 		if (batch->count == room)
 		{
-			Webhook    *memory;
-			size_t	   *ends;
+			Webhook *memory;
+			size_t	*ends;
 
 			room = room == 0 ? 64 : room * 2;
 			memory = realloc(batch->memory, room * sizeof(*memory));
@@ -443,8 +445,8 @@ load(int fd, SpoolBatch *batch, uint64_t offset, size_t size, size_t max_rows)
 static bool
 step_over(Spool *spool, Segment *segment, int fd, SpoolBatch *batch, size_t size)
 {
-	uint64_t	offset = segment->offset;
-	size_t		next;
+	uint64_t offset = segment->offset;
+	size_t	 next;
 
 	if (!load(fd, batch, offset, size, 0))
 		return false;
@@ -461,12 +463,12 @@ static bool
 read_segment(Spool *spool, Segment *segment, uint64_t end, SpoolBatch *batch, size_t max_rows,
 			 size_t max_bytes)
 {
-	char		name[SPOOL_NAME_SIZE];
-	size_t		left = (size_t) (end - segment->offset);
-	Webhook		ignored;
-	size_t		claimed;
-	bool		good;
-	int			fd;
+	char	name[SPOOL_NAME_SIZE];
+	size_t	left = (size_t) (end - segment->offset);
+	Webhook ignored;
+	size_t	claimed;
+	bool	good;
+	int		fd;
 
 	spool_segment_name(name, segment->number);
 	fd = openat(spool->dir_fd, name, O_RDONLY | O_CLOEXEC);
@@ -489,9 +491,9 @@ spool_read(Spool *spool, SpoolBatch *batch, size_t max_rows, size_t max_bytes)
 	memset(batch, 0, sizeof(*batch));
 	while (batch->count == 0)
 	{
-		Segment    *segment;
-		uint64_t	end = 0;
-		uint64_t	records = 0;
+		Segment *segment;
+		uint64_t end = 0;
+		uint64_t records = 0;
 
 		pthread_mutex_lock(&spool->mutex);
 		remove_finished(spool);
@@ -542,7 +544,7 @@ spool_batch_free(SpoolBatch *batch)
 void
 spool_handed_in(Spool *spool, const SpoolBatch *batch, size_t count)
 {
-	Segment    *segment;
+	Segment *segment;
 
 	if (count == 0)
 		return;
@@ -563,17 +565,17 @@ spool_handed_in(Spool *spool, const SpoolBatch *batch, size_t count)
 bool
 spool_set_aside(Spool *spool, const Webhook *webhook)
 {
-	size_t		size = record_size(webhook);
+	size_t		   size = record_size(webhook);
 	unsigned char *record = malloc(size);
-	struct stat state;
-	bool		good = false;
-	int			fd = openat(spool->dir_fd, "refused.seg", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	struct stat	   state;
+	bool		   good = false;
+	int			   fd = openat(spool->dir_fd, "refused.seg", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	if (record != NULL && fd >= 0 && fstat(fd, &state) == 0)
 	{
 		record_write(record, webhook);
-		good = spool_pwrite(fd, record, size, (uint64_t) state.st_size) &&
-			fsync(fd) == 0 && fsync(spool->dir_fd) == 0;
+		good = spool_pwrite(fd, record, size, (uint64_t) state.st_size) && fsync(fd) == 0 &&
+			   fsync(spool->dir_fd) == 0;
 		if (!good && ftruncate(fd, state.st_size) != 0)
 			log_warning("cannot cut \"%s/refused.seg\": %s", spool->dir, strerror(errno));
 	}

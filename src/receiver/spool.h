@@ -27,22 +27,22 @@ typedef struct Spool Spool;
 
 typedef struct SpoolState
 {
-	uint64_t	bytes;			/* size of all segments */
-	uint64_t	limit;
-	uint64_t	records;		/* not handed in yet */
-	int64_t		oldest;			/* received_at of the oldest record, or 0 */
-	bool		full;			/* the last append found no room */
+	uint64_t bytes; /* size of all segments */
+	uint64_t limit;
+	uint64_t records; /* not handed in yet */
+	int64_t	 oldest;  /* received_at of the oldest record, or 0 */
+	bool	 full;	  /* the last append found no room */
 } SpoolState;
 
 /* Records read from the spool; the rows point into `buffer`. */
 typedef struct SpoolBatch
 {
-	Webhook   **rows;
-	size_t		count;
+	Webhook		 **rows;
+	size_t		   count;
 	unsigned char *buffer;
 	/* for the spool itself: */
-	Webhook    *memory;
-	size_t	   *ends;			/* where each record ends in its segment */
+	Webhook *memory;
+	size_t	*ends; /* where each record ends in its segment */
 } SpoolBatch;
 
 /*
@@ -50,7 +50,7 @@ typedef struct SpoolBatch
  * half-written ends.  NULL on failure, whose reason was logged.
  */
 extern Spool *spool_open(const char *dir, uint64_t limit);
-extern void spool_close(Spool *spool);
+extern void	  spool_close(Spool *spool);
 
 /*
  * Append a list of webhooks and force them to disk.  Sets each one's outcome

@@ -8,7 +8,7 @@
 #include <endian.h>
 #include <string.h>
 
-#define RECORD_MAGIC UINT32_C(0x4b485254)	/* "TRHK" */
+#define RECORD_MAGIC UINT32_C(0x4b485254) /* "TRHK" */
 #define SEGMENT_MAGIC "TRUUSTS1"
 #define NO_EVENT UINT32_MAX
 
@@ -18,7 +18,7 @@ enum
 	AT_MAGIC = 0,
 	AT_SIZE = 4,
 	AT_CRC = 8,
-	AT_EVENT = 12,				/* the crc starts here */
+	AT_EVENT = 12, /* the crc starts here */
 	AT_HEADERS = 16,
 	AT_BODY = 20,
 	AT_TIME = 24
@@ -41,7 +41,7 @@ put64(unsigned char *to, uint64_t value)
 static uint32_t
 get32(const unsigned char *from)
 {
-	uint32_t	value;
+	uint32_t value;
 
 	memcpy(&value, from, 4);
 	return le32toh(value);
@@ -50,7 +50,7 @@ get32(const unsigned char *from)
 static uint64_t
 get64(const unsigned char *from)
 {
-	uint64_t	value;
+	uint64_t value;
 
 	memcpy(&value, from, 8);
 	return le64toh(value);
@@ -65,7 +65,7 @@ record_size(const Webhook *webhook)
 void
 record_write(unsigned char *to, const Webhook *webhook)
 {
-	size_t		size = record_size(webhook);
+	size_t		   size = record_size(webhook);
 	unsigned char *p = to + SPOOL_RECORD_HEAD_SIZE;
 
 	put32(to + AT_MAGIC, RECORD_MAGIC);
@@ -86,8 +86,8 @@ record_write(unsigned char *to, const Webhook *webhook)
 RecordResult
 record_read(const unsigned char *from, size_t size, Webhook *webhook, size_t *used)
 {
-	uint64_t	payload;
-	uint64_t	event_len;
+	uint64_t payload;
+	uint64_t event_len;
 
 	*used = 0;
 	if (size >= 4 && get32(from + AT_MAGIC) != RECORD_MAGIC)
@@ -109,8 +109,8 @@ record_read(const unsigned char *from, size_t size, Webhook *webhook, size_t *us
 	webhook->headers_len = get32(from + AT_HEADERS);
 	webhook->body_len = get32(from + AT_BODY);
 	from += SPOOL_RECORD_HEAD_SIZE;
-	webhook->event = get32(from - SPOOL_RECORD_HEAD_SIZE + AT_EVENT) == NO_EVENT ? NULL :
-		(const char *) from;
+	webhook->event =
+		get32(from - SPOOL_RECORD_HEAD_SIZE + AT_EVENT) == NO_EVENT ? NULL : (const char *) from;
 	webhook->headers = webhook->headers_len > 0 ? (const char *) from + event_len : NULL;
 	webhook->body = from + event_len + webhook->headers_len;
 	return RECORD_GOOD;
@@ -125,8 +125,8 @@ record_search(const unsigned char *from, size_t size, size_t offset)
 	while (offset < size)
 	{
 		const unsigned char *found = memmem(from + offset, size - offset, magic, sizeof(magic));
-		Webhook		ignored;
-		size_t		used;
+		Webhook				 ignored;
+		size_t				 used;
 
 		if (found == NULL)
 			break;

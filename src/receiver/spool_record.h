@@ -26,7 +26,7 @@
 typedef enum RecordResult
 {
 	RECORD_GOOD,
-	RECORD_SHORT,				/* would reach past the end of the buffer */
+	RECORD_SHORT, /* would reach past the end of the buffer */
 	RECORD_BAD
 } RecordResult;
 

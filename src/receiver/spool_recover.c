@@ -25,11 +25,11 @@
 /* The position file, in the machine's own byte order: it never leaves it. */
 typedef struct Position
 {
-	uint64_t	number;
-	uint64_t	id;
-	uint64_t	offset;
-	uint32_t	crc;
-	uint32_t	unused;
+	uint64_t number;
+	uint64_t id;
+	uint64_t offset;
+	uint32_t crc;
+	uint32_t unused;
 } Position;
 
 void
@@ -41,7 +41,7 @@ spool_segment_name(char *name, uint64_t number)
 static bool
 parse_segment_name(const char *name, uint64_t *number)
 {
-	char		again[SPOOL_NAME_SIZE];
+	char again[SPOOL_NAME_SIZE];
 
 	*number = strtoull(name, NULL, 16);
 	spool_segment_name(again, *number);
@@ -53,12 +53,12 @@ spool_pread(int fd, void *to, size_t size, uint64_t offset)
 {
 	for (size_t done = 0; done < size;)
 	{
-		ssize_t		n = pread(fd, (char *) to + done, size - done, (off_t) (offset + done));
+		ssize_t n = pread(fd, (char *) to + done, size - done, (off_t) (offset + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n == 0)
-			errno = EIO;		/* shorter than it was */
+			errno = EIO; /* shorter than it was */
 		if (n <= 0)
 			return false;
 		done += (size_t) n;
@@ -71,8 +71,7 @@ spool_pwrite(int fd, const void *from, size_t size, uint64_t offset)
 {
 	for (size_t done = 0; done < size;)
 	{
-		ssize_t		n = pwrite(fd, (const char *) from + done, size - done,
-							   (off_t) (offset + done));
+		ssize_t n = pwrite(fd, (const char *) from + done, size - done, (off_t) (offset + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -89,14 +88,14 @@ void
 spool_save_damaged(Spool *spool, uint64_t number, uint64_t offset, const unsigned char *bytes,
 				   size_t size)
 {
-	char		name[SPOOL_NAME_SIZE];
-	int			fd;
+	char name[SPOOL_NAME_SIZE];
+	int	 fd;
 
 	metrics_add(spool_damaged, 1);
 	snprintf(name, sizeof(name), "damaged-%016" PRIx64 "-%" PRIu64, number, offset);
 	fd = openat(spool->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return;					/* there from an earlier start */
+		return; /* there from an earlier start */
 	if (!spool_pwrite(fd, bytes, size, 0))
 		log_warning("cannot keep damaged bytes in \"%s/%s\": %s", spool->dir, name,
 					strerror(errno));
@@ -116,7 +115,7 @@ read_position(Spool *spool, Position *position)
 void
 spool_write_position(Spool *spool, const Segment *segment)
 {
-	Position	position = {segment->number, segment->id, segment->offset, 0, 0};
+	Position position = {segment->number, segment->id, segment->offset, 0, 0};
 
 	position.crc = crc32c(0, &position, offsetof(Position, crc));
 	/* Without it a crash hands some records in twice, which is allowed. */
@@ -139,7 +138,7 @@ static bool
 cut_tail(Spool *spool, int fd, const Segment *segment, const unsigned char *bytes, uint64_t size,
 		 RecordResult why)
 {
-	uint64_t	lost = size - segment->size;
+	uint64_t lost = size - segment->size;
 
 	log_warning("spool: cut %" PRIu64 " bytes of a half-written record from segment %016" PRIx64,
 				lost, segment->number);
@@ -157,23 +156,23 @@ static bool
 scan_bytes(Spool *spool, int fd, Segment *segment, const Position *position,
 		   const unsigned char *bytes, uint64_t size)
 {
-	uint64_t	number;
-	uint64_t	offset = segment_head_read(bytes, size, &number, &segment->id) ? SPOOL_HEAD_SIZE : 0;
-	uint64_t	skip_to = position->number == segment->number && position->id == segment->id ?
-		position->offset : 0;
-	uint64_t	skipped = 0;
-	uint64_t	counted = 0;
+	uint64_t number;
+	uint64_t offset = segment_head_read(bytes, size, &number, &segment->id) ? SPOOL_HEAD_SIZE : 0;
+	uint64_t skip_to =
+		position->number == segment->number && position->id == segment->id ? position->offset : 0;
+	uint64_t skipped = 0;
+	uint64_t counted = 0;
 
 	segment->offset = offset;
 	while (offset < size)
 	{
-		Webhook		webhook;
-		size_t		used;
+		Webhook		 webhook;
+		size_t		 used;
 		RecordResult result = record_read(bytes + offset, size - offset, &webhook, &used);
 
 		if (result != RECORD_GOOD)
 		{
-			uint64_t	next = record_search(bytes, size, offset + 1);
+			uint64_t next = record_search(bytes, size, offset + 1);
 
 			segment->size = offset;
 			if (next == size)
@@ -196,8 +195,8 @@ scan_bytes(Spool *spool, int fd, Segment *segment, const Position *position,
 	segment->records = counted - skipped;
 	if (segment->size < size)
 	{
-		Webhook		webhook;
-		size_t		used;
+		Webhook webhook;
+		size_t	used;
 
 		return cut_tail(spool, fd, segment, bytes, size,
 						record_read(bytes + segment->size, size - segment->size, &webhook, &used));
@@ -215,7 +214,7 @@ scan_file(Spool *spool, int fd, Segment *segment, const Position *position)
 	if (fstat(fd, &state) != 0)
 		return false;
 	if (state.st_size < SPOOL_HEAD_SIZE)
-		return true;			/* died while creating it */
+		return true; /* died while creating it */
 	bytes = mmap(NULL, (size_t) state.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (bytes == MAP_FAILED)
 		return false;
@@ -242,10 +241,10 @@ link_segment(Spool *spool, Segment *segment)
 static bool
 recover_segment(Spool *spool, uint64_t number, const Position *position)
 {
-	char		name[SPOOL_NAME_SIZE];
-	Segment    *segment = calloc(1, sizeof(*segment));
-	bool		good;
-	int			fd;
+	char	 name[SPOOL_NAME_SIZE];
+	Segment *segment = calloc(1, sizeof(*segment));
+	bool	 good;
+	int		 fd;
 
 	spool_segment_name(name, number);
 	if (segment == NULL)
@@ -271,8 +270,8 @@ recover_segment(Spool *spool, uint64_t number, const Position *position)
 static int
 compare_numbers(const void *a, const void *b)
 {
-	uint64_t	left = *(const uint64_t *) a;
-	uint64_t	right = *(const uint64_t *) b;
+	uint64_t left = *(const uint64_t *) a;
+	uint64_t right = *(const uint64_t *) b;
 
 	return left < right ? -1 : left > right;
 }
@@ -281,17 +280,17 @@ compare_numbers(const void *a, const void *b)
 static bool
 list_segments(Spool *spool, uint64_t **numbers, size_t *count)
 {
-	int			fd = dup(spool->dir_fd);
-	DIR		   *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	int			   fd = dup(spool->dir_fd);
+	DIR			  *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
-	bool		good = dir != NULL;
+	bool		   good = dir != NULL;
 
 	*numbers = NULL;
 	*count = 0;
 	while (good && (entry = readdir(dir)) != NULL)
 	{
-		uint64_t	number;
-		uint64_t   *more;
+		uint64_t  number;
+		uint64_t *more;
 
 		if (!parse_segment_name(entry->d_name, &number))
 			continue;
@@ -313,10 +312,10 @@ list_segments(Spool *spool, uint64_t **numbers, size_t *count)
 bool
 spool_recover(Spool *spool)
 {
-	Position	position;
-	uint64_t   *numbers;
-	size_t		count;
-	bool		good = list_segments(spool, &numbers, &count);
+	Position  position;
+	uint64_t *numbers;
+	size_t	  count;
+	bool	  good = list_segments(spool, &numbers, &count);
 
 	read_position(spool, &position);
 	spool->next_number = position.number + 1;

@@ -37,7 +37,7 @@ check(bool good, const char *name)
 static void
 empty_dir(void)
 {
-	DIR		   *d = opendir(dir);
+	DIR			  *d = opendir(dir);
 	struct dirent *entry;
 
 	while (d != NULL && (entry = readdir(d)) != NULL)
@@ -50,10 +50,10 @@ empty_dir(void)
 static int
 append(Spool *spool, int first, int last)
 {
-	int			count = last - first + 1;
-	Webhook    *hooks = calloc((size_t) count, sizeof(*hooks));
-	char		(*bodies)[16] = calloc((size_t) count, sizeof(*bodies));
-	int			good = 0;
+	int		 count = last - first + 1;
+	Webhook *hooks = calloc((size_t) count, sizeof(*hooks));
+	char(*bodies)[16] = calloc((size_t) count, sizeof(*bodies));
+	int good = 0;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -78,20 +78,20 @@ append(Spool *spool, int first, int last)
 static bool
 is_number(const Webhook *hook, int number)
 {
-	char		body[16];
-	int			length = snprintf(body, sizeof(body), "%d", number);
+	char body[16];
+	int	 length = snprintf(body, sizeof(body), "%d", number);
 
 	return hook->body_len == (size_t) length && memcmp(hook->body, body, hook->body_len) == 0 &&
-		hook->received_at == number && hook->headers_len == 2 &&
-		(number % 2 ? hook->event_len == 15 && memcmp(hook->event, "order.published", 15) == 0 :
-		 hook->event == NULL);
+		   hook->received_at == number && hook->headers_len == 2 &&
+		   (number % 2 ? hook->event_len == 15 && memcmp(hook->event, "order.published", 15) == 0
+					   : hook->event == NULL);
 }
 
 /* Hand everything in; true if it is exactly first..last in order. */
 static bool
 drain(Spool *spool, int first, int last, size_t rows)
 {
-	SpoolBatch	batch;
+	SpoolBatch batch;
 
 	while (spool_read(spool, &batch, rows, 256))
 	{
@@ -109,9 +109,9 @@ drain(Spool *spool, int first, int last, size_t rows)
 static int
 count_files(const char *like)
 {
-	DIR		   *d = opendir(dir);
+	DIR			  *d = opendir(dir);
 	struct dirent *entry;
-	int			count = 0;
+	int			   count = 0;
 
 	while (d != NULL && (entry = readdir(d)) != NULL)
 		count += strstr(entry->d_name, like) != NULL;
@@ -124,8 +124,8 @@ count_files(const char *like)
 static const char *
 segment_path(void)
 {
-	static char path[512];
-	DIR		   *d = opendir(dir);
+	static char	   path[512];
+	DIR			  *d = opendir(dir);
 	struct dirent *entry;
 
 	path[0] = '\0';
@@ -151,7 +151,7 @@ size_of(const char *path)
 static void
 write_at(const char *path, off_t offset, const void *bytes, size_t size)
 {
-	int			fd = open(path, O_WRONLY);
+	int fd = open(path, O_WRONLY);
 
 	if (fd < 0 || pwrite(fd, bytes, size, offset) != (ssize_t) size)
 		check(false, "write into a segment");
@@ -161,7 +161,7 @@ write_at(const char *path, off_t offset, const void *bytes, size_t size)
 static SpoolState
 state_of(Spool *spool)
 {
-	SpoolState	state;
+	SpoolState state;
 
 	spool_state(spool, &state);
 	return state;
@@ -170,7 +170,7 @@ state_of(Spool *spool)
 static void
 test_checksum(void)
 {
-	char		zeros[32] = {0};
+	char zeros[32] = {0};
 
 	/* the values of RFC 3720, appendix B.4 */
 	check(crc32c(0, zeros, 32) == 0x8a9136aa, "crc of zeros");
@@ -180,14 +180,15 @@ test_checksum(void)
 static void
 test_restart(void)
 {
-	Spool	   *spool = spool_open(dir, LIMIT);
-	SpoolBatch	batch;
+	Spool	  *spool = spool_open(dir, LIMIT);
+	SpoolBatch batch;
 
 	check(append(spool, 1, 50) == 50 && append(spool, 51, 60) == 10, "append");
 	check(spool_open(dir, LIMIT) == NULL, "a second receiver is kept out");
 	spool_close(spool);
 	spool = spool_open(dir, LIMIT);
-	check(state_of(spool).records == 60 && state_of(spool).oldest == 1, "all there after a restart");
+	check(state_of(spool).records == 60 && state_of(spool).oldest == 1,
+		  "all there after a restart");
 	check(append(spool, 61, 70) == 10, "append behind them");
 	check(spool_read(spool, &batch, 25, 1 << 20) && batch.count == 25, "read a batch");
 	spool_handed_in(spool, &batch, 20);
@@ -207,12 +208,12 @@ test_restart(void)
 static void
 test_torn(void)
 {
-	Spool	   *spool = spool_open(dir, LIMIT);
-	bool		good = true;
-	char		path[512];
-	char		copy[4096];
-	off_t		size;
-	int			fd;
+	Spool *spool = spool_open(dir, LIMIT);
+	bool   good = true;
+	char   path[512];
+	char   copy[4096];
+	off_t  size;
+	int	   fd;
 
 	append(spool, 1, 5);
 	spool_close(spool);
@@ -223,7 +224,7 @@ test_torn(void)
 	close(fd);
 	for (off_t length = 0; length <= size && good; length++)
 	{
-		int			there;
+		int there;
 
 		empty_dir();
 		fd = open(path, O_WRONLY | O_CREAT, 0600);
@@ -232,7 +233,7 @@ test_torn(void)
 		spool = spool_open(dir, LIMIT);
 		there = (int) state_of(spool).records;
 		good &= append(spool, there + 1, there + 2) == 2 && drain(spool, 1, there + 2, 3) &&
-			(length < size || there == 5);
+				(length < size || there == 5);
 		spool_close(spool);
 	}
 	check(good, "a segment cut anywhere gives a prefix of its records");
@@ -242,10 +243,10 @@ test_torn(void)
 static void
 test_damage(void)
 {
-	Spool	   *spool = spool_open(dir, LIMIT);
-	SpoolBatch	batch;
-	Webhook		sample = {.headers_len = 2, .body_len = 1};
-	off_t		second = SPOOL_HEAD_SIZE + (off_t) record_size(&sample) + 15;
+	Spool	  *spool = spool_open(dir, LIMIT);
+	SpoolBatch batch;
+	Webhook	   sample = {.headers_len = 2, .body_len = 1};
+	off_t	   second = SPOOL_HEAD_SIZE + (off_t) record_size(&sample) + 15;
 
 	append(spool, 1, 6);
 	spool_close(spool);
@@ -268,12 +269,14 @@ test_damage(void)
 static void
 test_limit(void)
 {
-	Spool	   *spool = spool_open(dir, 32 << 10);
-	int			taken = append(spool, 1, 2000);
+	Spool *spool = spool_open(dir, 32 << 10);
+	int	   taken = append(spool, 1, 2000);
 
 	check(taken > 100 && taken < 1000, "the limit stops appending");
-	check(state_of(spool).full && state_of(spool).bytes <= 32 << 10, "it is full and within the limit");
-	check(append(spool, 1, 1) == 0 || state_of(spool).bytes <= 32 << 10, "nothing beyond the limit");
+	check(state_of(spool).full && state_of(spool).bytes <= 32 << 10,
+		  "it is full and within the limit");
+	check(append(spool, 1, 1) == 0 || state_of(spool).bytes <= 32 << 10,
+		  "nothing beyond the limit");
 	spool_close(spool);
 	spool = spool_open(dir, 32 << 10);
 	check((int) state_of(spool).records >= taken, "what was taken is there");
@@ -286,7 +289,7 @@ test_limit(void)
 static void
 test_failing_disk(void)
 {
-	Spool	   *spool = spool_open(dir, LIMIT);
+	Spool		 *spool = spool_open(dir, LIMIT);
 	struct rlimit limit;
 	struct rlimit small;
 
@@ -309,11 +312,16 @@ test_failing_disk(void)
 static void
 test_set_aside(void)
 {
-	Spool	   *spool = spool_open(dir, LIMIT);
-	Webhook		hook = {.body = (const unsigned char *) "1", .body_len = 1, .headers = "{}",
-		.headers_len = 2, .event = "order.published", .event_len = 15, .received_at = 1};
-	char		from[600];
-	char		to[600];
+	Spool  *spool = spool_open(dir, LIMIT);
+	Webhook hook = {.body = (const unsigned char *) "1",
+					.body_len = 1,
+					.headers = "{}",
+					.headers_len = 2,
+					.event = "order.published",
+					.event_len = 15,
+					.received_at = 1};
+	char	from[600];
+	char	to[600];
 
 	check(spool_set_aside(spool, &hook), "set a record aside");
 	spool_close(spool);

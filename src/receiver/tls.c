@@ -14,14 +14,14 @@
 #include <stdlib.h>
 
 #define CHAIN_MAX 16
-#define KEEP_FORMER_US INT64_C(600000000)	/* far beyond any handshake */
+#define KEEP_FORMER_US INT64_C(600000000) /* far beyond any handshake */
 
 typedef struct Identity
 {
 	struct Identity *former;
-	int64_t		retired_at;		/* monotonic microseconds */
-	gnutls_pcert_st chain[CHAIN_MAX];
-	unsigned int chain_length;
+	int64_t			 retired_at; /* monotonic microseconds */
+	gnutls_pcert_st	 chain[CHAIN_MAX];
+	unsigned int	 chain_length;
 	gnutls_privkey_t key;
 } Identity;
 
@@ -42,7 +42,7 @@ static int
 check_pair(const gnutls_datum_t *cert, const gnutls_datum_t *key)
 {
 	gnutls_certificate_credentials_t credentials;
-	int			code = gnutls_certificate_allocate_credentials(&credentials);
+	int								 code = gnutls_certificate_allocate_credentials(&credentials);
 
 	if (code < 0)
 		return code;
@@ -54,7 +54,7 @@ check_pair(const gnutls_datum_t *cert, const gnutls_datum_t *key)
 static int
 import_identity(Identity *identity, const gnutls_datum_t *cert, const gnutls_datum_t *key)
 {
-	int			code = check_pair(cert, key);
+	int code = check_pair(cert, key);
 
 	if (code < 0)
 		return code;
@@ -76,8 +76,8 @@ import_identity(Identity *identity, const gnutls_datum_t *cert, const gnutls_dat
 static void
 install(Identity *identity)
 {
-	int64_t		now = clock_monotonic_us();
-	Identity   *former = atomic_load(&current);
+	int64_t	  now = clock_monotonic_us();
+	Identity *former = atomic_load(&current);
 
 	if (former != NULL)
 		former->retired_at = now;
@@ -85,7 +85,7 @@ install(Identity *identity)
 	atomic_store(&current, identity);
 	for (Identity *at = identity; at->former != NULL;)
 	{
-		Identity   *old = at->former;
+		Identity *old = at->former;
 
 		if (now - old->retired_at < KEEP_FORMER_US)
 		{
@@ -102,8 +102,8 @@ tls_load(const char *cert_file, const char *key_file)
 {
 	gnutls_datum_t cert = {NULL, 0};
 	gnutls_datum_t key = {NULL, 0};
-	Identity   *identity = calloc(1, sizeof(*identity));
-	int			code = GNUTLS_E_MEMORY_ERROR;
+	Identity	  *identity = calloc(1, sizeof(*identity));
+	int			   code = GNUTLS_E_MEMORY_ERROR;
 
 	if (identity != NULL)
 		code = gnutls_load_file(cert_file, &cert);
@@ -133,7 +133,7 @@ tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names, int n_ca_
 			 const gnutls_pk_algorithm_t *algorithms, int n_algorithms, gnutls_pcert_st **chain,
 			 unsigned int *chain_length, gnutls_privkey_t *key)
 {
-	Identity   *identity = atomic_load(&current);
+	Identity *identity = atomic_load(&current);
 
 	(void) session;
 	(void) ca_names;
@@ -149,11 +149,11 @@ tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names, int n_ca_
 void
 tls_free(void)
 {
-	Identity   *identity = atomic_exchange(&current, NULL);
+	Identity *identity = atomic_exchange(&current, NULL);
 
 	while (identity != NULL)
 	{
-		Identity   *former = identity->former;
+		Identity *former = identity->former;
 
 		free_identity(identity);
 		identity = former;

@@ -19,10 +19,9 @@
 extern bool tls_load(const char *cert_file, const char *key_file);
 
 /* For MHD_OPTION_HTTPS_CERT_CALLBACK. */
-extern int	tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names, int n_ca_names,
-						 const gnutls_pk_algorithm_t *algorithms, int n_algorithms,
-						 gnutls_pcert_st **chain, unsigned int *chain_length,
-						 gnutls_privkey_t *key);
+extern int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names, int n_ca_names,
+						const gnutls_pk_algorithm_t *algorithms, int n_algorithms,
+						gnutls_pcert_st **chain, unsigned int *chain_length, gnutls_privkey_t *key);
 
 /* After the last connection. */
 extern void tls_free(void);

@@ -18,16 +18,16 @@
 #include <sys/stat.h>
 
 #define TOKEN_ROOM (TOKEN_MAX + 1)
-#define TOKEN_SHORT 16			/* below this, guessing is conceivable */
+#define TOKEN_SHORT 16 /* below this, guessing is conceivable */
 
 typedef struct TokenSet
 {
-	size_t		count;
+	size_t count;
 	unsigned char (*tokens)[TOKEN_ROOM];
 } TokenSet;
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
-static TokenSet current;		/* guarded by lock */
+static TokenSet			current; /* guarded by lock */
 
 static void
 wipe_set(TokenSet *set)
@@ -42,7 +42,7 @@ wipe_set(TokenSet *set)
 static bool
 add_line(TokenSet *set, const char *path, int number, const char *line, size_t length)
 {
-	unsigned char (*more)[TOKEN_ROOM];
+	unsigned char(*more)[TOKEN_ROOM];
 
 	while (length > 0 && isspace((unsigned char) line[length - 1]))
 		length--;
@@ -79,10 +79,10 @@ add_line(TokenSet *set, const char *path, int number, const char *line, size_t l
 static bool
 read_set(TokenSet *set, FILE *file, const char *path)
 {
-	char	   *line = NULL;
-	size_t		size = 0;
-	ssize_t		length;
-	bool		good = true;
+	char   *line = NULL;
+	size_t	size = 0;
+	ssize_t length;
+	bool	good = true;
 
 	for (int number = 1; good && (length = getline(&line, &size, file)) >= 0; number++)
 		good = add_line(set, path, number, line, (size_t) length);
@@ -139,7 +139,7 @@ tokens_load(const char *path)
 static unsigned
 equal_padded(const unsigned char *a, const unsigned char *b)
 {
-	unsigned	difference = 0;
+	unsigned difference = 0;
 
 	for (int i = 0; i < TOKEN_ROOM; i++)
 		difference |= a[i] ^ b[i];
@@ -150,7 +150,7 @@ bool
 tokens_match(const char *text, size_t length)
 {
 	unsigned char padded[TOKEN_ROOM] = {0};
-	unsigned	found = 0;
+	unsigned	  found = 0;
 
 	if (length == 0 || length > TOKEN_MAX || memchr(text, '\0', length) != NULL)
 		return false;
@@ -166,7 +166,7 @@ tokens_match(const char *text, size_t length)
 bool
 tokens_occur_in(const char *text, size_t length)
 {
-	bool		found = false;
+	bool found = false;
 
 	pthread_rwlock_rdlock(&lock);
 	for (size_t i = 0; i < current.count && !found; i++)

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TOKEN_MAX 255			/* longest token, in bytes */
+#define TOKEN_MAX 255 /* longest token, in bytes */
 
 /*
  * Read the token file and replace the tokens in use.  On failure (unreadable,
