@@ -131,27 +131,35 @@ find_mapping(Oid userid, ForeignServer *server)
 	return GetUserMapping(userid, server->serverid);
 }
 
+static void
+throw_no_key(const TruustAccount *account, const char *path, const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("the key file \"%s\" of server \"%s\" holds no usable key", path,
+					account->server_name),
+			 errdetail("%s", problem),
+			 errhint("The file's only line is the secret key; the database server must be able to read it.")));
+}
+
 /* Read an option file's key into account->key. */
 static void
 read_key_file(TruustAccount *account, const char *path)
 {
 	char		buf[TRUUST_MAX_KEY + 3];	/* room for a line end, and to see that there is more */
 	int			fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
-	ssize_t		n;
+	ssize_t		n = -1;
+	int			saved_errno = errno;
 	const char *problem;
 
-	if (fd < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not open the key file \"%s\" of server \"%s\": %m", path,
-						account->server_name)));
-	n = read(fd, buf, sizeof(buf) - 1);
-	CloseTransientFile(fd);
+	if (fd >= 0)
+	{
+		n = read(fd, buf, sizeof(buf) - 1);
+		saved_errno = errno;
+		CloseTransientFile(fd);
+	}
 	if (n < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not read the key file \"%s\" of server \"%s\": %m", path,
-						account->server_name)));
+		throw_no_key(account, path, psprintf("It cannot be read: %s.", strerror(saved_errno)));
 	while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == '\r' || buf[n - 1] == ' '))
 		n--;
 	buf[n] = '\0';
@@ -160,12 +168,7 @@ read_key_file(TruustAccount *account, const char *path)
 		strlcpy(account->key, buf, sizeof(account->key));
 	wipe(buf, sizeof(buf));
 	if (problem)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the key file \"%s\" of server \"%s\" holds no usable key", path,
-						account->server_name),
-				 errdetail("%s", problem),
-				 errhint("The file's only line is the secret key.")));
+		throw_no_key(account, path, problem);
 }
 
 /* Refuse a key of the other environment before anything is sent. */

@@ -139,7 +139,7 @@ truust_key_problem(const char *key)
 	for (const char *p = key; *p; p++)
 		if (!isgraph((unsigned char) *p))
 			return "The key has a space, a control character or a character outside ASCII.";
-	if (strncmp(key, "sk_", 3) != 0 || key[3] == '\0')
+	if (truust_environment_of_key(key) == TRUUST_ENV_UNKNOWN)
 		return "The key does not start with sk_stage_ or sk_production_.";
 	return NULL;
 }
@@ -224,7 +224,7 @@ check_integer(const char *name, const char *value, int min, int max, const char 
 
 	errno = 0;
 	number = strtol(value, &end, 10);
-	if (errno != 0 || end == value || *end != '\0' || number < min || number > max)
+	if (errno != 0 || !isdigit((unsigned char) *value) || *end != '\0' || number < min || number > max)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
@@ -302,15 +302,45 @@ check_option(DefElem *def, Oid catalog)
 			 : errhint("There are no valid options here.")));
 }
 
-static bool
-has_option(List *options, const char *name)
+/* The value of an option, or NULL. */
+static const char *
+option_value(List *options, const char *name)
 {
 	ListCell   *lc;
 
 	foreach(lc, options)
-		if (strcmp(((DefElem *) lfirst(lc))->defname, name) == 0)
-			return true;
-	return false;
+	{
+		DefElem    *def = (DefElem *) lfirst(lc);
+
+		if (strcmp(def->defname, name) == 0)
+			return defGetString(def);
+	}
+	return NULL;
+}
+
+static bool
+has_option(List *options, const char *name)
+{
+	return option_value(options, name) != NULL;
+}
+
+/* An address of Truust's own says which environment it is; the option must not say another. */
+static void
+check_environment_of_url(List *options)
+{
+	const char *base_url = option_value(options, "base_url");
+	const char *environment = option_value(options, "environment");
+	TruustEnvironment of_url;
+
+	if (base_url == NULL || environment == NULL)
+		return;
+	of_url = truust_environment_of_url(base_url);
+	if (of_url != TRUUST_ENV_UNKNOWN && of_url != truust_environment_parse(environment))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("options \"environment\" and \"base_url\" contradict each other"),
+				 errdetail("The address is one of the %s environment.", truust_environment_name(of_url)),
+				 errhint("Leave base_url out, or give the address of the environment that is meant.")));
 }
 
 /* Options that only make sense together. */
@@ -332,6 +362,8 @@ check_options_together(List *options, Oid catalog)
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("options \"subdomain\" and \"base_url\" exclude each other"),
 				 errhint("A base_url is the whole address already.")));
+	if (catalog == ForeignServerRelationId)
+		check_environment_of_url(options);
 	if (catalog == UserMappingRelationId && !key && !key_file)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
@@ -345,6 +377,16 @@ check_options_together(List *options, Oid catalog)
 }
 
 /*
+ * A statement that fails is written to the server's log; one that holds a key
+ * must not be, nor one where the key or a password stands in the wrong place.
+ */
+static void
+hide_statement(void *arg)
+{
+	errhidestmt(true);
+}
+
+/*
  * truust_fdw_validator(options text[], catalog oid)
  */
 Datum
@@ -352,10 +394,13 @@ truust_fdw_validator(PG_FUNCTION_ARGS)
 {
 	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
 	Oid			catalog = PG_GETARG_OID(1);
+	ErrorContextCallback callback = {.previous = error_context_stack,.callback = hide_statement};
 	ListCell   *lc;
 
+	error_context_stack = &callback;
 	foreach(lc, options)
 		check_option((DefElem *) lfirst(lc), catalog);
 	check_options_together(options, catalog);
+	error_context_stack = callback.previous;
 	PG_RETURN_VOID();
 }
