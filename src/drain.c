@@ -19,15 +19,15 @@
 
 PG_FUNCTION_INFO_V1(truust_drain);
 
-static bool (*pieces[MAX_PIECES]) (void);
+static long (*pieces[MAX_PIECES]) (void);
 static int	n_pieces = 0;
 
 void
-truust_drain_add(bool (*f) (void))
+truust_drain_add(long (*cycle) (void))
 {
 	if (n_pieces == MAX_PIECES)
 		elog(ERROR, "too many pieces of work");
-	pieces[n_pieces++] = f;
+	pieces[n_pieces++] = cycle;
 }
 
 static bool
@@ -55,8 +55,11 @@ truust_drain(PG_FUNCTION_ARGS)
 	{
 		worked = false;
 		for (int i = 0; i < n_pieces; i++)
-			worked |= pieces[i]();
-		CHECK_FOR_INTERRUPTS();
+			while (pieces[i]() == 0)
+			{
+				worked = true;
+				CHECK_FOR_INTERRUPTS();
+			}
 	} while (worked);
 	SPI_finish();
 	PG_RETURN_VOID();

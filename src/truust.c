@@ -10,9 +10,11 @@
 #include "fmgr.h"
 
 #include "credentials.h"
+#include "drain.h"
 #include "guc.h"
 #include "http.h"
 #include "launcher.h"
+#include "outbox.h"
 #include "slots.h"
 #include "stats.h"
 #include "webhook.h"
@@ -35,6 +37,7 @@ _PG_init(void)
 	truust_credentials_init();
 	truust_slots_init();
 	truust_webhooks_init();
+	truust_drain_add(truust_outbox_cycle);
 	truust_utility_init();
 	truust_launcher_init();
 }

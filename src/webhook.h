@@ -61,7 +61,8 @@ typedef struct TruustWebhook
 	TruustFate	fate;
 	bool		passing;		/* RETRY: not the event's fault, does not count as an attempt */
 	TimestampTz next_attempt_at;	/* RETRY, WAITS */
-	char	   *reason;			/* RETRY, DEAD: a sentence */
+	char	   *reason;			/* RETRY, DEAD: a sentence, for who may see the body */
+	const char *kind;			/* DEAD: the same for everybody */
 } TruustWebhook;
 
 /* What the API says of an order. */

@@ -219,6 +219,7 @@ fail_row(TruustBatch *batch, TruustWebhook *row, ErrorData *edata)
 	if (!row->passing && row->attempts + 1 >= truust_max_attempts)
 	{
 		row->fate = TRUUST_FATE_DEAD;
+		row->kind = "applying it failed too often";
 		return;
 	}
 	row->fate = TRUUST_FATE_RETRY;

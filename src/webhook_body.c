@@ -23,6 +23,7 @@ static void
 give_up(TruustWebhook *row, char *reason)
 {
 	row->fate = TRUUST_FATE_DEAD;
+	row->kind = "the body cannot be understood";
 	row->reason = reason;
 }
 

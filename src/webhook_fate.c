@@ -13,7 +13,6 @@
 
 #include "commands/async.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/timestamp.h"
@@ -21,14 +20,11 @@
 #include "stats.h"
 #include "webhook.h"
 
-#define MAX_ALERT_REASON 1000	/* bytes */
-
-/* Tell who listens that a person must look. */
+/* Tell who listens that a person must look; anybody can listen, so nothing of the body. */
 static void
 alert(const TruustWebhook *row)
 {
 	StringInfoData buf;
-	int			len = strlen(row->reason);
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"kind\": \"webhook\", \"id\": " INT64_FORMAT ", \"order_id\": ", row->id);
@@ -37,7 +33,7 @@ alert(const TruustWebhook *row)
 	else
 		appendStringInfoString(&buf, "null");
 	appendStringInfoString(&buf, ", \"reason\": ");
-	escape_json(&buf, pnstrdup(row->reason, pg_mbcliplen(row->reason, len, Min(len, MAX_ALERT_REASON))));
+	escape_json(&buf, row->kind);
 	appendStringInfoChar(&buf, '}');
 	Async_Notify("truust_alert", buf.data);
 }

@@ -107,6 +107,7 @@ refuse_empty(TruustWebhook *row)
 		if (row->events[j].name == NULL)
 		{
 			row->fate = TRUUST_FATE_DEAD;
+			row->kind = "the body cannot be understood";
 			row->reason = "the body says neither the event nor the status of the order";
 		}
 }
@@ -138,6 +139,7 @@ finish_row(TruustWebhook *row, TruustLook *look)
 	if (look->done)
 	{
 		row->fate = TRUUST_FATE_DEAD;
+		row->kind = "the API does not know the order";
 		row->reason = psprintf("server \"%s\" does not know order " INT64_FORMAT, row->server,
 							   look->key.id);
 	}
@@ -146,6 +148,7 @@ finish_row(TruustWebhook *row, TruustLook *look)
 	else if (row->attempts + 1 >= truust_max_attempts)
 	{
 		row->fate = TRUUST_FATE_DEAD;
+		row->kind = "looking at the order failed too often";
 		row->reason = psprintf("looking at the order failed: %s", look->error);
 	}
 	else

@@ -228,22 +228,21 @@ truust_webhooks_main(Datum arg)
 	truust_worker_main(TRUUST_WORKER_WEBHOOKS, DatumGetInt32(arg), cycle);
 }
 
-/* Until nothing is due; returns whether anything was done. */
-static bool
-drain(void)
+/* The same for CALL truust_drain(), which leaves nothing alone for a while. */
+static long
+drain_cycle(void)
 {
 	uint64		before = rows_done;
+	long		wait;
 
 	truust_servers_forget();
-	position = 0;
 	waiting_exist = true;
-	while (cycle() == 0)
-		CHECK_FOR_INTERRUPTS();
-	return rows_done > before;
+	wait = cycle();
+	return rows_done > before ? 0 : wait;
 }
 
 void
 truust_webhooks_init(void)
 {
-	truust_drain_add(drain);
+	truust_drain_add(drain_cycle);
 }
