@@ -36,10 +36,12 @@ url_decode(Arena *arena, const char *text, size_t len, bool plus_is_space)
 
 	for (size_t i = 0; i < len; i++)
 	{
-		if (text[i] == '%' && i + 2 < len && hex_digit(text[i + 1]) >= 0 &&
-			hex_digit(text[i + 2]) >= 0)
+		int high = text[i] == '%' && i + 2 < len ? hex_digit(text[i + 1]) : -1;
+		int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+
+		if (low >= 0)
 		{
-			*out++ = (char) (hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]));
+			*out++ = (char) (high * 16 + low);
 			i += 2;
 		}
 		else

@@ -208,7 +208,7 @@ add_field(Kind *kind, const char *name, FieldType type, bool nullable, bool show
 				   (len > 3 && strcmp(name + len - 3, "_id") == 0 && type == T_INTEGER);
 	for (size_t i = 0; i < lengthof(indexed); i++)
 		field->indexed |= strcmp(indexed[i], name) == 0;
-	kind->slot[field->id] = (int8_t) kind->nfields;
+	kind->slot[field->id] = (int16_t) kind->nfields;
 	return kind->nfields++;
 }
 

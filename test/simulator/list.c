@@ -33,7 +33,8 @@ typedef struct Query
 
 typedef struct Result
 {
-	Row **rows; /* NULL: the table's own, from first on */
+	bool  whole; /* the table's own rows, from first on, instead of these */
+	Row **rows;
 	int	  n;
 	int	  first;
 	int	  capacity;
@@ -168,7 +169,7 @@ wanted(const Row *row, const Query *q)
 static void
 add_result(Result *result, Row *row)
 {
-	if (result->n == result->capacity)
+	if (result->rows == NULL || result->n == result->capacity)
 	{
 		result->capacity = result->capacity == 0 ? 64 : result->capacity * 2;
 		result->rows = xrealloc(result->rows, sizeof(Row *) * (size_t) result->capacity);
@@ -252,6 +253,7 @@ collect(const Query *q, Result *result)
 	else if (q->filter == NULL && q->search_text == NULL && q->status == NULL &&
 			 table->ndeleted == 0 && q->order_slot < 0)
 	{
+		result->whole = true;
 		result->first = from;
 		result->n = to - from;
 		return;
@@ -260,8 +262,6 @@ collect(const Query *q, Result *result)
 		for (int i = from; i < to; i++)
 			if (wanted(table->rows[i], q))
 				add_result(result, table->rows[i]);
-	if (result->rows == NULL)
-		add_result(result, NULL), result->n = 0;
 	compare_slot = q->order_slot;
 	if (q->order_slot >= 0 && result->n > 1)
 		qsort(result->rows, (size_t) result->n, sizeof(Row *), compare);
@@ -283,8 +283,8 @@ write_rows(Exchange *x, const Query *q, const Result *result)
 
 		if (i > from)
 			buf_addc(&x->out, ',');
-		render_row(&x->out, result->rows != NULL ? result->rows[place]
-												 : tables[q->kind].rows[result->first + place]);
+		render_row(&x->out, result->whole ? tables[q->kind].rows[result->first + place]
+										  : result->rows[place]);
 	}
 	buf_addc(&x->out, ']');
 	return to > from ? to - from : 0;
@@ -321,7 +321,7 @@ list_pages(Exchange *x, KindId kind, RowFilter filter, const void *arg)
 			 (long long) q.per_page, result.n);
 	if (n > 0)
 		buf_addf(&x->out, ",\"from\":%lld,\"to\":%lld}", (long long) from,
-				 (long long) (from + n - 1));
+				 (long long) from + n - 1);
 	else
 		buf_adds(&x->out, ",\"from\":null,\"to\":null}");
 	reply_raw(x, 200);

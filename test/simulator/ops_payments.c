@@ -255,7 +255,7 @@ op_buyer_page(Exchange *x)
 	else if (strcmp(x->method, "GET") != 0)
 		x->status = 405;
 	buf_adds(&x->out, "<!doctype html><title>Pay</title>");
-	if (x->status != 200)
+	if (x->status != 200 || order == NULL)
 		buf_adds(&x->out, "<p>Nothing can be paid here.</p>\n");
 	else if (paid)
 		buf_adds(&x->out, "<p>Thank you.</p>\n");

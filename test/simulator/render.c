@@ -105,21 +105,21 @@ add_connections(Buf *buf, const Row *row)
 {
 	static const struct
 	{
-		FieldId		field;
 		const char *name;
+		FieldId		field;
 		KindId		kind;
 	} known[] = {
-		{F_buyer_id, "buyer", K_CUSTOMER},
-		{F_seller_id, "seller", K_CUSTOMER},
-		{F_customer_id, "customer", K_CUSTOMER},
-		{F_order_id, "order", K_ORDER},
-		{F_escrow_id, "order", K_ORDER},
-		{F_payin_id, "payin", K_PAYIN},
-		{F_payout_id, "payout", K_PAYOUT},
-		{F_wallet_id, "wallet", K_WALLET},
-		{F_card_id, "card", K_CARD},
-		{F_bankaccount_id, "bankaccount", K_BANKACCOUNT},
-		{F_verification_id, "verification", K_VERIFICATION},
+		{"buyer", F_buyer_id, K_CUSTOMER},
+		{"seller", F_seller_id, K_CUSTOMER},
+		{"customer", F_customer_id, K_CUSTOMER},
+		{"order", F_order_id, K_ORDER},
+		{"order", F_escrow_id, K_ORDER},
+		{"payin", F_payin_id, K_PAYIN},
+		{"payout", F_payout_id, K_PAYOUT},
+		{"wallet", F_wallet_id, K_WALLET},
+		{"card", F_card_id, K_CARD},
+		{"bankaccount", F_bankaccount_id, K_BANKACCOUNT},
+		{"verification", F_verification_id, K_VERIFICATION},
 	};
 
 	buf_addc(buf, '{');

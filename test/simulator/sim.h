@@ -20,6 +20,10 @@
 #ifndef TRUUST_SIM_H
 #define TRUUST_SIM_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -189,7 +193,7 @@ typedef struct Kind
 	const char *inner;	  /* names of fields that only the code knows, beside those of the bodies */
 	Field		fields[MAX_FIELDS];
 	int			nfields;
-	int8_t		slot[F_COUNT]; /* FieldId to place in fields, or -1 */
+	int16_t		slot[F_COUNT]; /* FieldId to place in fields, or -1 */
 } Kind;
 
 extern Kind kinds[K_COUNT];
