@@ -290,6 +290,16 @@ typedef struct TruustEnd
 	int			done_attempts;
 } TruustEnd;
 
+/* ---------------------------------------------------------------- outbox_note.c */
+
+/*
+ * In a transaction: orders, payins and payouts that requests returned into the
+ * tables.  Raises an error where many cannot be noted together: try each alone.
+ */
+extern void truust_outbox_note(TruustEnd **ends, int n);
+
+/* ---------------------------------------------------------------- outbox_done.c, continued */
+
 /* In a transaction, after the ends are written: notes, attached rows, on_done; failures are marked. */
 extern void truust_outbox_complete(TruustEnd *ends, int n);
 

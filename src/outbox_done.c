@@ -16,15 +16,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "attach.h"
 #include "guc.h"
-#include "orders.h"
 #include "outbox.h"
 #include "worker.h"
 
@@ -38,36 +35,6 @@ typedef struct EndList
 } EndList;
 
 /* ---------------------------------------------------------------- the steps */
-
-static void
-note(const TruustEnd *end)
-{
-	Oid			role;
-
-	if (!end->done || !end->is_write || end->response == NULL)
-		return;
-	switch (end->resource_kind)
-	{
-		case TRUUST_AN_ORDER:
-			role = get_role_oid(end->role, true);
-			truust_orders_note(end->server, role, end->response, TRUUST_FROM_REQUEST);
-			break;
-		case TRUUST_A_PAYIN:
-		case TRUUST_A_PAYOUT:
-			{
-				int64		order_id = 0;
-
-				(void) truust_json_get_int64(end->args, "order_id", &order_id);
-				if (end->resource_kind == TRUUST_A_PAYIN)
-					truust_payins_note(end->server, end->response, order_id);
-				else
-					truust_payouts_note(end->server, end->response, order_id);
-			}
-			break;
-		case TRUUST_A_RESOURCE:
-			break;
-	}
-}
 
 /* The function's SQL name from its stored signature; raises 42883 if it is gone. */
 static char *
@@ -110,11 +77,11 @@ complete_list(void *arg)
 	TruustAttachedOrder *orders = palloc(sizeof(TruustAttachedOrder) * list->n);
 	int			n_orders = 0;
 
+	truust_outbox_note(list->ends, list->n);
 	for (int i = 0; i < list->n; i++)
 	{
 		TruustEnd  *end = list->ends[i];
 
-		note(end);
 		if (end->done && end->attachment_id != 0 && end->response)
 		{
 			orders[n_orders].attachment_id = end->attachment_id;

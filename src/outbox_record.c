@@ -30,10 +30,10 @@ static TruustStatement record_query = {
 	" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7),"
 	" pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10))"
 	" AS v (id, fence, state, delay, status, response, error, unsent, looked, follows)"
-	" WHERE r.id = v.id AND r.fence = v.fence AND r.state = 'sending' AND r.id = ANY ($1)"
+	" WHERE r.id = v.id AND r.fence = v.fence AND r.state = $11"
 	" RETURNING r.id",
-	10, {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID, JSONBARRAYOID,
-	TEXTARRAYOID, BOOLARRAYOID, BOOLARRAYOID, BOOLARRAYOID}
+	11, {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID, JSONBARRAYOID,
+	TEXTARRAYOID, BOOLARRAYOID, BOOLARRAYOID, BOOLARRAYOID, TEXTOID}
 };
 
 enum
@@ -97,7 +97,7 @@ static uint64
 write_outcomes(TruustFlight **flights, int n)
 {
 	TruustColumn columns[N_PARAMETERS];
-	Datum		parameters[N_PARAMETERS];
+	Datum		parameters[N_PARAMETERS + 1];
 
 	for (int p = 0; p < N_PARAMETERS; p++)
 		truust_column_init(&columns[p], element_types[p], n);
@@ -105,6 +105,8 @@ write_outcomes(TruustFlight **flights, int n)
 		add_row(flights[i], columns);
 	for (int p = 0; p < N_PARAMETERS; p++)
 		parameters[p] = truust_column_array(&columns[p]);
+	/* as a parameter, so that the index of rows in this state is not taken for a way to them */
+	parameters[N_PARAMETERS] = CStringGetTextDatum("sending");
 	return truust_outbox_run(&record_query, parameters);
 }
 
