@@ -12,6 +12,7 @@ use parent -norequire, 'PostgreSQL::Test::Cluster';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes ();
 
 # An order is read, an order is written.
 our $READ = 'SELECT id FROM truust_get_order(7)';
@@ -37,6 +38,23 @@ sub start
 		CREATE EXTENSION truust;
 		CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS ($options);
 		CREATE USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (secret_key 'sk_stage_of_a_made_up_account');
+
+		-- Cancels or ends a backend and says after how many milliseconds it let go of what it did.
+		CREATE FUNCTION let_go(who int, how text) RETURNS float8 LANGUAGE plpgsql AS \$\$
+		DECLARE
+			started timestamptz;
+		BEGIN
+			-- once without effect, so that what is measured is not this function's own first time
+			PERFORM pg_cancel_backend(0) WHERE EXISTS (SELECT FROM pg_stat_get_activity(who) WHERE state = 'none');
+			PERFORM pg_stat_clear_snapshot();
+			started := clock_timestamp();
+			IF how = 'cancel' THEN PERFORM pg_cancel_backend(who); ELSE PERFORM pg_terminate_backend(who); END IF;
+			WHILE EXISTS (SELECT FROM pg_stat_get_activity(who) WHERE state = 'active') LOOP
+				PERFORM pg_stat_clear_snapshot();
+				EXIT WHEN clock_timestamp() > started + interval '30 s';
+			END LOOP;
+			RETURN extract(epoch FROM clock_timestamp() - started) * 1000;
+		END \$\$;
 		SQL
 	return $node;
 }
@@ -77,6 +95,34 @@ sub fails_then_works
 	like($err, qr/DETAIL:  .*$detail/s, "$name: DETAIL");
 	is($out, 7, "$name: the next call works");
 	return;
+}
+
+# Statements in one session, of which the first is cancelled or ended ('cancel', 'terminate') as soon as it waits for the
+# network and reached() is true. Returns the milliseconds until it let go, what the session printed, and its errors.
+sub interrupt
+{
+	my ($node, $how, $reached, @statements) = @_;
+	my $script = $node->basedir . '/victim.sql';
+	my ($out, $err) = ('', '');
+
+	append_to_file($script . '.new', "\\set VERBOSITY verbose\n" . join '', map { "$_;\n" } @statements);
+	rename "$script.new", $script or die "$script: $!";
+	local $ENV{PGAPPNAME} = 'victim';
+	my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $script ],
+		'>', \$out, '2>', \$err);
+	my $waits = q{SELECT pid FROM pg_stat_activity WHERE application_name = 'victim' AND wait_event_type = 'Extension'};
+
+	delete $ENV{PGAPPNAME};
+	$node->poll_query_until('postgres', "SELECT EXISTS ($waits)") or die 'the call does not wait';
+	for (1 .. 3000)
+	{
+		last if $reached->();
+		Time::HiRes::sleep(0.01);
+	}
+	my $ms = $node->safe_psql('postgres', "SELECT let_go(pid, '$how') FROM ($waits) victim");
+	$session->finish;
+	chomp $out;
+	return ($ms, $out, $err);
 }
 
 1;
