@@ -529,7 +529,7 @@ subtest 'hanging, and clients that leave' => sub {
 
 sub events
 {
-    return join ' ', map { $_->{event} } @{ sim('GET', '/webhooks')->{webhooks} };
+    return join ' ', map { $_->{event} } @{ sim('GET', '/webhooks')->{deliveries} };
 }
 
 subtest 'webhooks' => sub {
@@ -556,7 +556,7 @@ subtest 'webhooks' => sub {
     is(join(' ', @{ $body->[0]{payin} }{qw(escrow_id type status)}), "$order->{id} BIZUM CONFIRMED", 'the payin');
     my ($payout) = grep { $_->{path} =~ /payout\.created$/ } @got;
     is($json->decode($payout->{body})->[0]{payout}{status}, 'CREATED', 'the payout');
-    my ($first) = grep { $_->{seq} == 1 } @{ sim('GET', '/webhooks')->{webhooks} };
+    my ($first) = grep { $_->{seq} == 1 } @{ sim('GET', '/webhooks')->{deliveries} };
     is(join(' ', $first->{attempts}, $first->{delivered} ? 1 : 0, $first->{status}), '2 1 200', 'attempts');
     sim('POST', '/webhooks/resend', { seq => 1 });
     sim('POST', '/webhooks/wait', { ms => 20000 });
@@ -572,7 +572,7 @@ subtest 'webhooks that go wrong' => sub {
     my $id = new_order()->{id};
     sim('POST', "/orders/$id/pay", { outcome => 'denied' });
     is(sim('POST', '/webhooks/wait', { ms => 20000 })->{pending}, 0, 'given up');
-    my $given_up = sim('GET', '/webhooks')->{webhooks}[0];
+    my $given_up = sim('GET', '/webhooks')->{deliveries}[0];
     is(join(' ', $given_up->{attempts}, $given_up->{delivered} ? 1 : 0), '3 0', 'after its attempts');
     sim('POST', '/settings', { webhook_duplicate => 2, webhook_shuffle => JSON::PP::true, webhook_hold_ms => 500, seed => 5 });
     for (1 .. 10)

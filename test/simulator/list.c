@@ -317,8 +317,8 @@ list_pages(Exchange *x, KindId kind, RowFilter filter, const void *arg)
 	buf_adds(&x->out, "{\"data\":");
 	n = write_rows(x, &q, &result);
 	buf_addf(&x->out, ",\"current_page\":%lld,\"last_page\":%lld,\"per_page\":%lld,\"total\":%d",
-			 (long long) q.page, (long long) (last + settings.last_page_lies),
-			 (long long) q.per_page, result.n);
+			 (long long) q.page, (long long) last + settings.last_page_lies, (long long) q.per_page,
+			 result.n);
 	if (n > 0)
 		buf_addf(&x->out, ",\"from\":%lld,\"to\":%lld}", (long long) from,
 				 (long long) from + n - 1);

@@ -409,7 +409,7 @@ webhook_write(Buf *buf, int64_t since, int64_t limit)
 {
 	bool first = true;
 
-	buf_addf(buf, "{\"count\":%lld,\"pending\":%d,\"webhooks\":[",
+	buf_addf(buf, "{\"count\":%lld,\"pending\":%d,\"deliveries\":[",
 			 (long long) (first_seq + ndeliveries - 1), webhook_pending());
 	for (int i = 0; i < ndeliveries && limit > 0; i++)
 	{

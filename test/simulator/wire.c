@@ -33,6 +33,7 @@ typedef enum WaitKind
 typedef struct Waiter
 {
 	WaitKind	   kind;
+	int64_t		   serial;
 	Exchange	  *x;
 	int64_t		   due;
 	char		  *bytes;
@@ -55,11 +56,12 @@ static int			   nwaiters;
 static Release		  *releases;
 static int			   nreleases;
 static int			   releases_capacity;
-static bool			   release_all; /* those who hang or drip */
-static bool			   stopping;
-static bool			   ended; /* nobody is there to wait for */
-static int			   bell = -1;
-static pthread_t	   thread;
+static int64_t		   last_serial;
+static int64_t	 release_until; /* who hang or drip, and came no later than that, are let go */
+static bool		 stopping;
+static bool		 ended; /* nobody is there to wait for */
+static int		 bell = -1;
+static pthread_t thread;
 
 void
 wire_wake(void)
@@ -93,6 +95,7 @@ add_waiter(Waiter *waiter)
 	}
 	waiter->next = waiters;
 	waiters = waiter;
+	waiter->serial = ++last_serial;
 	nwaiters++;
 	pthread_mutex_unlock(&mutex);
 	wire_wake();
@@ -147,7 +150,7 @@ void
 wire_release(void)
 {
 	pthread_mutex_lock(&mutex);
-	release_all = true;
+	release_until = last_serial;
 	pthread_mutex_unlock(&mutex);
 	wire_wake();
 }
@@ -212,12 +215,12 @@ is_over(Waiter *waiter, int64_t now)
 		case WAIT_DELAY:
 			return waiter->due <= now || stopping;
 		case WAIT_HANG:
-			return release_all || stopping || peer_left(waiter->x->fd);
+			return waiter->serial <= release_until || stopping || peer_left(waiter->x->fd);
 		case WAIT_DRIP:
 			while (waiter->due <= now)
 				if (!drip(waiter))
 					return true;
-			return release_all || stopping;
+			return waiter->serial <= release_until || stopping;
 		case WAIT_DELIVERED:
 			return waiter->due <= now || stopping || webhook_pending() == 0;
 	}
@@ -247,7 +250,6 @@ take_over(int64_t now, int64_t *next)
 			*next = waiter->due;
 		link = &waiter->next;
 	}
-	release_all = false;
 	return done;
 }
 
