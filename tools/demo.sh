@@ -130,7 +130,10 @@ install()
 	else
 		case $SERVER in
 			http*) sql "CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (base_url '$SERVER');" ;;
-			*) sql "CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (environment '$SERVER'${SUBDOMAIN:+, subdomain '$SUBDOMAIN'});" ;;
+			*)
+				[ -z "${SUBDOMAIN:-}" ] || subdomain=", subdomain '$SUBDOMAIN'"
+				sql "CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (environment '$SERVER'${subdomain:-});"
+				;;
 		esac
 		sql "CREATE USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (secret_key_file '$KEY_FILE');"
 	fi
