@@ -20,6 +20,9 @@
  * Descriptors are reserved from the server's account before a request starts,
  * because the callback that opens a socket may not raise: two for each request
  * that has no connection yet, as libcurl tries IPv6 and IPv4 side by side.
+ * Some versions of libcurl close a socket that never got connected without
+ * calling back, so that the account is checked against the sockets' inodes
+ * after anything that may have led to that.
  *
  * libcurl resolves names in threads of its own.  A signal of the server may be
  * handled in any thread that does not block it, and its handlers are made for
@@ -35,6 +38,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,6 +59,7 @@
 typedef struct Socket
 {
 	bool		ours;			/* opened by truust_http_open_socket, counted */
+	ino_t		inode;			/* ... as this */
 	bool		idle;			/* no request uses it */
 	uint32		events;			/* as registered in the epoll set; 0: it is not in it */
 } Socket;
@@ -73,6 +78,7 @@ static struct
 	int			n_idle;			/* of these, idle */
 	int			last_registered;	/* descriptor */
 	int			n_reserved;		/* descriptors in the server's account that are not open */
+	bool		account_in_doubt;	/* sockets may have been closed without a word */
 	bool		signals_blocked;
 	sigset_t	signals;		/* to go back to */
 } engine = {.epoll = -1,.dead_end = -1};
@@ -108,8 +114,28 @@ know_socket(curl_socket_t fd)
 	return true;
 }
 
+static void
+set_idle(Socket *s, bool idle)
+{
+	if (s->idle != idle)
+		engine.n_idle += idle ? 1 : -1;
+	s->idle = idle;
+}
+
+/* A descriptor is closed, or about to be; closing takes it out of the epoll set. */
+static void
+forget_socket(Socket *s)
+{
+	set_idle(s, false);
+	if (s->events != 0)
+		engine.n_registered--;
+	if (s->ours)
+		engine.n_reserved++;
+	memset(s, 0, sizeof(Socket));
+}
+
 /* Have the epoll set watch a socket for events; 0: not at all. */
-static bool
+static void
 watch(curl_socket_t fd, uint32 events)
 {
 	Socket	   *s = &engine.sockets[fd];
@@ -117,12 +143,17 @@ watch(curl_socket_t fd, uint32 events)
 	int			op = events == 0 ? EPOLL_CTL_DEL : s->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 
 	if (s->events == events)
-		return true;
+		return;
 	if (epoll_ctl(engine.epoll, op, fd, &event) < 0)
 	{
-		/* a descriptor that libcurl has closed itself has left the set */
-		if (op != EPOLL_CTL_DEL)
-			return false;
+		/*
+		 * It has been closed without a word, or memory is short.  Telling
+		 * libcurl of a failure would be the end of its multi handle; the
+		 * request runs into its timeout instead.
+		 */
+		if (op != EPOLL_CTL_ADD)
+			forget_socket(s);
+		return;
 	}
 	if (op == EPOLL_CTL_ADD)
 	{
@@ -132,15 +163,6 @@ watch(curl_socket_t fd, uint32 events)
 	else if (op == EPOLL_CTL_DEL)
 		engine.n_registered--;
 	s->events = events;
-	return true;
-}
-
-static void
-set_idle(Socket *s, bool idle)
-{
-	if (s->idle != idle)
-		engine.n_idle += idle ? 1 : -1;
-	s->idle = idle;
 }
 
 /* libcurl's CURLMOPT_SOCKETFUNCTION: what it wants to know of a socket from now on. */
@@ -148,31 +170,27 @@ static int
 on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 {
 	Socket	   *s;
-	uint32		events = 0;
 
 	if (!know_socket(fd))
-		return -1;
+		return 0;				/* as in watch() */
 	s = &engine.sockets[fd];
 	if (what == CURL_POLL_REMOVE)
 	{
-		if (s->ours && s->events != 0)
-		{
-			set_idle(s, true);
-			return watch(fd, EPOLLIN) ? 0 : -1;
-		}
-		return watch(fd, 0) ? 0 : -1;
+		set_idle(s, s->ours && s->events != 0);
+		watch(fd, s->idle ? EPOLLIN : 0);
 	}
-	set_idle(s, false);
-	if (what & CURL_POLL_IN)
-		events |= EPOLLIN;
-	if (what & CURL_POLL_OUT)
-		events |= EPOLLOUT;
-	return watch(fd, events) ? 0 : -1;
+	else
+	{
+		set_idle(s, false);
+		watch(fd, (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0));
+	}
+	return 0;
 }
 
 curl_socket_t
 truust_http_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
+	struct stat status;
 	int			fd;
 
 	if (engine.n_reserved == 0)
@@ -184,38 +202,51 @@ truust_http_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a
 				address->protocol);
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
-	if (!know_socket(fd))
+	if (!know_socket(fd) || fstat(fd, &status) < 0)
 	{
 		close(fd);
 		return CURL_SOCKET_BAD;
 	}
-	memset(&engine.sockets[fd], 0, sizeof(Socket));
+	forget_socket(&engine.sockets[fd]); /* what had this number before is gone */
 	engine.sockets[fd].ours = true;
+	engine.sockets[fd].inode = status.st_ino;
 	engine.n_reserved--;
+	engine.account_in_doubt = true;
 	return fd;
 }
 
 int
 truust_http_close_socket(void *arg, curl_socket_t fd)
 {
-	Socket	   *s = &engine.sockets[fd];
-
-	set_idle(s, false);
-	if (s->events != 0)
-		engine.n_registered--;	/* closing takes it out of the epoll set */
-	if (s->ours)
-		engine.n_reserved++;
-	memset(s, 0, sizeof(Socket));
+	forget_socket(&engine.sockets[fd]);
 	return close(fd);
+}
+
+/* Find the sockets that were closed without a word. */
+static void
+check_account(void)
+{
+	engine.account_in_doubt = false;
+	for (int fd = 0; fd < engine.n_sockets; fd++)
+	{
+		Socket	   *s = &engine.sockets[fd];
+		struct stat status;
+
+		if (s->ours && (fstat(fd, &status) < 0 || status.st_ino != s->inode))
+			forget_socket(s);
+	}
 }
 
 /* A kept connection that has something to say is of no use any more; libcurl will close its end. */
 static void
 retire(curl_socket_t fd)
 {
-	(void) watch(fd, 0);
+	struct stat status;
+
 	set_idle(&engine.sockets[fd], false);
-	(void) dup3(engine.dead_end, fd, O_CLOEXEC);
+	watch(fd, 0);
+	if (dup3(engine.dead_end, fd, O_CLOEXEC) == fd && fstat(fd, &status) == 0)
+		engine.sockets[fd].inode = status.st_ino;
 }
 
 void
@@ -237,6 +268,8 @@ truust_http_reserve(int n)
 {
 	int			wanted = SOCKETS_PER_REQUEST * (n + 1);
 
+	if (engine.account_in_doubt)
+		check_account();
 	while (engine.n_reserved > wanted)
 	{
 		ReleaseExternalFD();
@@ -310,6 +343,7 @@ truust_http_add(CURL *easy)
 void
 truust_http_remove(CURL *easy)
 {
+	engine.account_in_doubt = true;
 	(void) curl_multi_remove_handle(engine.multi, easy);
 }
 
@@ -327,6 +361,8 @@ truust_http_finished(CURLcode *code)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		*code = message->data.result;
+		if (*code != CURLE_OK)
+			engine.account_in_doubt = true;
 		/* the message is gone with this */
 		(void) curl_multi_remove_handle(engine.multi, easy);
 		(void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
