@@ -163,7 +163,8 @@ append_extra(StringInfo body, const TruustSignature *signature, Jsonb *extra, co
 								   signature->endpoint->name),
 						 errhint("Leave it out of \"extra\".")));
 		}
-		appendStringInfoChar(body, body->len > 1 ? ',' : ' ');
+		if (body->len > 1)
+			appendStringInfoChar(body, ',');
 		truust_json_append_string(body, v.val.string.val, v.val.string.len);
 		appendStringInfoChar(body, ':');
 	}
