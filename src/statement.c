@@ -21,6 +21,7 @@ uint64
 truust_statement_run(TruustStatement *statement, Datum *values, const bool *nulls, long limit)
 {
 	char		null_chars[TRUUST_MAX_STATEMENT_ARGS];
+	MemoryContext cxt = CurrentMemoryContext;
 	int			result;
 
 	if (statement->plan == NULL)
@@ -37,6 +38,7 @@ truust_statement_run(TruustStatement *statement, Datum *values, const bool *null
 		null_chars[i] = nulls[i] ? 'n' : ' ';
 
 	result = SPI_execute_plan(statement->plan, values, nulls ? null_chars : NULL, false, limit);
+	MemoryContextSwitchTo(cxt); /* SPI leaves its own, which ends with the transaction */
 	if (result < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 	return SPI_processed;
