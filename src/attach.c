@@ -351,12 +351,10 @@ has_index(Relation relation, const char *column)
  * without an order are left out of it, which makes it quick to build.
  */
 static void
-ensure_index(Relation relation, TruustAttachment *attachment)
+create_index(TruustAttachment *attachment)
 {
 	char	   *name;
 
-	if (has_index(relation, attachment->order_id))
-		return;
 	if (!truust_owns_relation(attachment->relation, GetUserId()))
 	{
 		ereport(NOTICE,
@@ -397,6 +395,7 @@ truust_attach(PG_FUNCTION_ARGS)
 	Relation	relation;
 	Jsonb	   *args;
 	bool		partitioned;
+	bool		indexed;
 
 	require(fcinfo, 0, "relation");
 	require(fcinfo, 1, "args");
@@ -416,13 +415,15 @@ truust_attach(PG_FUNCTION_ARGS)
 	find_keys(relation, &attachment);
 	check_args(args, &attachment);
 	check_columns(&attachment);
+	indexed = has_index(relation, attachment.order_id);
+	table_close(relation, NoLock);
 
 	SPI_connect();
 	rehearse(&attachment);
-	ensure_index(relation, &attachment);
+	if (!indexed)
+		create_index(&attachment);
 	create_trigger(&attachment, insert_attachment(&attachment, args), partitioned);
 	SPI_finish();
-	table_close(relation, NoLock);
 	PG_RETURN_VOID();
 }
 

@@ -121,10 +121,11 @@ truust_attachment_get(int64 id)
 		"SELECT " TRUUST_ATTACHMENT_COLUMNS " FROM truust.attachments a WHERE a.id = $1", 1, {INT8OID}
 	};
 	Datum		value = Int64GetDatum(id);
+	MemoryContext cxt = CurrentMemoryContext;
+	uint64		found = truust_statement_run(&query, &value, NULL, 1);
 
-	if (truust_statement_run(&query, &value, NULL, 1) == 0)
-		return NULL;
-	return truust_attachment_read(0);
+	MemoryContextSwitchTo(cxt); /* SPI leaves its own behind */
+	return found > 0 ? truust_attachment_read(0) : NULL;
 }
 
 /* ---------------------------------------------------------------- SQL */

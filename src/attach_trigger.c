@@ -225,16 +225,17 @@ enqueue_statement(TriggerData *data)
 	piece = AllocSetContextCreate(CurrentMemoryContext, "truust new rows", ALLOCSET_DEFAULT_SIZES);
 	for (;;)
 	{
-		MemoryContext old = MemoryContextSwitchTo(piece);
+		MemoryContext old;
 		SPITupleTable *rows;
 		uint64		n;
 
 		SPI_cursor_fetch(portal, true, ROWS_AT_ONCE);
 		n = SPI_processed;
 		rows = SPI_tuptable;
+		old = MemoryContextSwitchTo(piece);
 		enqueue_rows(entry->attachment, n);
-		SPI_freetuptable(rows);
 		MemoryContextSwitchTo(old);
+		SPI_freetuptable(rows);
 		MemoryContextReset(piece);
 		if (n < ROWS_AT_ONCE)
 			break;

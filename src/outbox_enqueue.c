@@ -38,6 +38,7 @@ PG_FUNCTION_INFO_V1(truust_enqueue);
 /* Attempts to see who else has the key, before something is wrong. */
 #define KEY_ATTEMPTS 10
 
+/* These two run with the caller's search_path: no operator without its schema. */
 static TruustStatement insert_query = {
 	"INSERT INTO truust.requests (operation, args, key, role, server, on_done, search_path, sequence_group)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
@@ -46,7 +47,8 @@ static TruustStatement insert_query = {
 };
 
 static TruustStatement find_query = {
-	"SELECT r.id FROM truust.requests r WHERE r.role = $1 AND r.key = $2 AND r.key IS NOT NULL",
+	"SELECT r.id FROM truust.requests r WHERE r.role OPERATOR(pg_catalog.=) $1"
+	" AND r.key OPERATOR(pg_catalog.=) $2 AND r.key IS NOT NULL",
 	2, {NAMEOID, TEXTOID}
 };
 

@@ -133,7 +133,7 @@ static Datum
 told_by(const char *what)
 {
 	return CStringGetTextDatum(psprintf("%s by role \"%s\"", what,
-										GetUserNameFromId(GetSessionUserId(), false)));
+										GetUserNameFromId(GetUserId(), false)));
 }
 
 /* interface.md: truust_retry_request(id) */

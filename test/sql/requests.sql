@@ -1,0 +1,148 @@
+-- Deferred requests without sending any: what is checked when they are enqueued, keys, groups, whose rows they are, and
+-- what a person may do with them.
+\set VERBOSITY default
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS truust;
+SELECT truust_pause('requests', 'test');
+CREATE ROLE regress_truust_shop;
+CREATE ROLE regress_truust_rival;
+CREATE ROLE regress_truust_guard;
+CREATE SERVER regress_requests FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox', base_url 'http://127.0.0.1:1/2.0');
+SET truust.server = 'regress_requests';
+GRANT USAGE ON FOREIGN SERVER regress_requests TO regress_truust_shop, regress_truust_rival;
+SELECT truust_grant('api', 'regress_truust_shop'), truust_grant('api', 'regress_truust_rival'), truust_grant('operate', 'regress_truust_guard');
+CREATE USER MAPPING FOR regress_truust_shop SERVER regress_requests OPTIONS (secret_key 'sk_stage_of_the_shop');
+-- Keeps ids out of the output.
+CREATE FUNCTION enqueued(operation text, args jsonb DEFAULT '{}', key text DEFAULT NULL, on_done regprocedure DEFAULT NULL) RETURNS boolean
+LANGUAGE sql AS 'SELECT truust_enqueue($1, $2, $3, $4) > 0';
+
+-- What is wrong is an error there and then.
+SET ROLE regress_truust_shop;
+SELECT enqueued(NULL);
+SELECT enqueued('make_order');
+\echo :SQLSTATE
+SELECT enqueued('create_order', '{"name": "Bicycle"}');
+\echo :SQLSTATE
+SELECT enqueued('create_order', '{"name": "Bicycle", "value": null}');
+SELECT enqueued('create_order', '{"name": "Bicycle", "value": "much"}');
+\echo :SQLSTATE
+SELECT enqueued('create_order', '{"name": "Bicycle", "value": 120.50, "buyer_id": 1.5}');
+SELECT enqueued('accept_order', '{"order_id": 7, "colour": "blue"}');
+\echo :SQLSTATE
+SELECT enqueued('accept_order', '[7]');
+SELECT enqueued('get_customer', '{"customer_uuid": ".."}');
+SELECT enqueued('create_order', '{"name": "Bicycle", "value": "NaN"}');
+SET truust.server = 'regress_nowhere';
+SELECT enqueued('create_order', '{"name": "Bicycle", "value": 120.50}');
+\echo :SQLSTATE
+RESET truust.server;
+SET truust.server = 'regress_requests';
+SET ROLE regress_truust_rival;
+SELECT enqueued('create_order', '{"name": "Bicycle", "value": 120.50}');
+\echo :SQLSTATE
+RESET ROLE;
+ALTER SERVER regress_requests OPTIONS (ADD subdomain 'api');
+CREATE USER MAPPING FOR regress_truust_rival SERVER regress_requests OPTIONS (secret_key 'sk_production_of_the_rival');
+SET ROLE regress_truust_rival;
+SELECT enqueued('create_order', '{"name": "Bicycle", "value": 120.50}');
+\echo :SQLSTATE
+RESET ROLE;
+ALTER USER MAPPING FOR regress_truust_rival SERVER regress_requests OPTIONS (SET secret_key 'sk_stage_of_the_rival');
+
+-- on_done must be one that can be called.
+CREATE FUNCTION wrong_argument(integer) RETURNS void LANGUAGE sql AS 'SELECT';
+CREATE FUNCTION right_argument(r truust.requests) RETURNS void LANGUAGE sql AS 'SELECT';
+REVOKE ALL ON FUNCTION right_argument(truust.requests) FROM PUBLIC;
+SET ROLE regress_truust_shop;
+SELECT enqueued('list_orders', on_done => 'wrong_argument(integer)');
+\echo :SQLSTATE
+SELECT enqueued('list_orders', on_done => 'right_argument(truust.requests)');
+\echo :SQLSTATE
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION right_argument(truust.requests) TO regress_truust_shop;
+SET ROLE regress_truust_shop;
+SELECT enqueued('list_orders', key => 'with on_done', on_done => 'right_argument(truust.requests)');
+SELECT operation, args, role, server, state, attempts, finished_at, http_status, response, error, on_done FROM truust.requests;
+
+-- A key names a request; each role has its own.
+SELECT enqueued('create_order', '{"name": "Bicycle", "value": 120.50}', 'cart-1');
+SELECT truust_enqueue('create_order', '{"name": "Other", "value": 1}', 'cart-1') = id AS the_first FROM truust.requests WHERE key = 'cart-1';
+SET ROLE regress_truust_rival;
+SELECT enqueued('create_order', '{"name": "Rival", "value": 1}', 'cart-1');
+SELECT key, args FROM truust.requests;
+RESET ROLE;
+SELECT role, args ->> 'name' AS name FROM truust.requests WHERE key = 'cart-1' ORDER BY role;
+
+-- The role is the current user, inside a definer's function its owner.
+CREATE FUNCTION shop_enqueues() RETURNS boolean LANGUAGE sql SECURITY DEFINER AS $$ SELECT public.enqueued('create_order', '{"name": "By definer", "value": 1}') $$;
+ALTER FUNCTION shop_enqueues() OWNER TO regress_truust_shop;
+SELECT shop_enqueues();
+SELECT role FROM truust.requests WHERE args ->> 'name' = 'By definer';
+
+-- Groups: the resource that a request acts on, else what its key names.
+SET ROLE regress_truust_shop;
+SELECT enqueued('accept_order', '{"order_id": 7}', 'g1'), enqueued('create_payout', '{"order_id": 7, "type": "WALLET"}', 'g2'),
+       enqueued('refund_payin', '{"payin_id": 8}', 'g3#x'), enqueued('update_customer', '{"customer_uuid": "u-1"}', 'g4'),
+       enqueued('create_customer', '{"email": "a@example.test"}', 'g5'), enqueued('create_order', '{"name": "n", "value": 1}', 'cart#6'),
+       enqueued('create_order', '{"name": "n", "value": 1}', '#g7');
+SELECT key, sequence_group FROM truust.requests WHERE key LIKE '%g%' OR key LIKE 'cart#%' ORDER BY id;
+
+-- A role sees its own rows and takes back its own, who operates sees and handles all.
+SELECT count(*) > 5 AS several, bool_and(role = current_user) AS own FROM truust.requests;
+DELETE FROM truust.requests;
+UPDATE truust.requests SET state = 'done';
+INSERT INTO truust.requests (operation, role, server) VALUES ('create_order', 'regress_truust_rival', 'regress_requests');
+SELECT truust_retry_request(1);
+RESET ROLE;
+CREATE VIEW numbers AS SELECT id, key FROM truust.requests WHERE role = 'regress_truust_shop';
+GRANT SELECT ON numbers TO PUBLIC;
+SET ROLE regress_truust_rival;
+DO $$ BEGIN PERFORM truust_cancel_request(id) FROM numbers WHERE key = 'g1'; EXCEPTION WHEN no_data_found THEN RAISE WARNING 'no such request'; END $$;
+SET ROLE regress_truust_shop;
+SELECT truust_cancel_request(id) FROM numbers WHERE key = 'g1';
+SELECT state, error, finished_at IS NOT NULL AS finished FROM truust.requests WHERE key = 'g1';
+SET ROLE regress_truust_guard;
+SELECT count(DISTINCT role) FROM truust.requests WHERE server = 'regress_requests';
+SELECT truust_cancel_request(id) FROM numbers WHERE key = 'g2';
+DO $$ BEGIN PERFORM truust_cancel_request(id) FROM numbers WHERE key = 'g2'; EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE WARNING 'it has ended'; END $$;
+SELECT truust_retry_request(id) FROM numbers WHERE key = 'g2';
+SELECT state, attempts, error IS NULL FROM truust.requests WHERE key = 'g2';
+DO $$ BEGIN PERFORM truust_retry_request(id) FROM numbers WHERE key = 'g2'; EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE WARNING 'it is queued'; END $$;
+DO $$ BEGIN PERFORM truust_resolve_request(id, '{}') FROM numbers WHERE key = 'g2'; EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE WARNING 'it is not uncertain'; END $$;
+SELECT truust_retry_request(0);
+\echo :SQLSTATE
+RESET ROLE;
+UPDATE truust.requests SET state = 'uncertain' WHERE key IN ('g2', 'g3#x');
+SET ROLE regress_truust_guard;
+SELECT truust_resolve_request(id, '{"id": 1}') FROM numbers WHERE key = 'g2';
+SELECT truust_resolve_request(id, NULL) FROM numbers WHERE key = 'g3#x';
+SELECT key, state, response, error, done_state FROM truust.requests WHERE key IN ('g2', 'g3#x') ORDER BY key;
+RESET ROLE;
+
+-- Neither the extension nor a role with a key goes while requests are pending.
+DROP EXTENSION truust;
+\echo :SQLSTATE
+CREATE ROLE regress_truust_mapped;
+CREATE USER MAPPING FOR regress_truust_mapped SERVER regress_requests OPTIONS (secret_key 'sk_stage_of_another');
+DROP ROLE regress_truust_mapped;
+\echo :SQLSTATE
+
+-- Operations and what is known of repeating them: reads are safe, writes are not, what is looked up is findable.
+SELECT repeat, count(*) FROM truust.endpoints() GROUP BY repeat ORDER BY repeat;
+SELECT name FROM truust.endpoints() WHERE (method = 'GET') <> (repeat = 'safe');
+SELECT name FROM truust.endpoints() WHERE (repeat = 'findable') <> (lookup IS NOT NULL AND lookup <> 'none');
+-- docs/repeat.md says the same of each.
+\set table `cat "${PG_ABS_SRCDIR:-test}/../docs/repeat.md"`
+CREATE TEMP TABLE documented AS
+    SELECT trim(l[2], ' `') AS name, trim(l[3]) AS repeat, trim(l[4]) AS lookup, trim(l[5]) AS why
+      FROM regexp_split_to_table(:'table', E'\n') line, string_to_array(line, '|') l WHERE line ~ '^\| `[a-z]';
+SELECT count(*) FROM documented;
+SELECT name, repeat, coalesce(lookup, 'none') AS lookup, why FROM truust.endpoints() EXCEPT SELECT * FROM documented;
+
+TRUNCATE truust.requests;
+DROP VIEW numbers;
+DROP FUNCTION enqueued, shop_enqueues, wrong_argument, right_argument;
+DROP SERVER regress_requests CASCADE;
+SELECT truust_revoke('api', 'regress_truust_shop'), truust_revoke('api', 'regress_truust_rival'), truust_revoke('operate', 'regress_truust_guard');
+DROP ROLE regress_truust_shop, regress_truust_rival, regress_truust_guard, regress_truust_mapped;
+SELECT truust_resume('requests');
