@@ -239,8 +239,10 @@ again()
 listen()
 {
 	coproc LISTENER { psql -XAtq 2>&1; }
+	# a copy, because bash closes the coprocess's own descriptors in subshells
+	exec {HEARD}<&"${LISTENER[0]}"
 	printf 'LISTEN truust;\n\\echo listening\n' >&"${LISTENER[1]}"
-	read -r _ <&"${LISTENER[0]}"
+	read -r _ <&"$HEARD"
 }
 
 heard()
@@ -250,7 +252,7 @@ heard()
 	step "And whoever listened was told"
 	printf '%s%s%s\n' "$BLUE" "LISTEN truust;" "$PLAIN" | indent
 	printf 'SELECT 1;\n\\echo the-end\n' >&"${LISTENER[1]}"
-	while read -r line <&"${LISTENER[0]}" && [ "$line" != the-end ]
+	while read -r line <&"$HEARD" && [ "$line" != the-end ]
 	do
 		sed -n 's/^Asynchronous notification "truust" with payload "\(.*\)" received.*/\1/p' <<<"$line"
 	done | indent
