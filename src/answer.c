@@ -16,9 +16,9 @@
 static void
 append_field_error(StringInfo lines, const char *field, JsonbValue *value)
 {
-	JsonbIterator *it;
+	JsonbIterator	  *it;
 	JsonbIteratorToken token;
-	JsonbValue	sentence;
+	JsonbValue		   sentence;
 
 	if (value->type == jbvString)
 		appendStringInfo(lines, "%s%s: %.*s", lines->len ? "\n" : "", field, value->val.string.len,
@@ -36,11 +36,10 @@ append_field_error(StringInfo lines, const char *field, JsonbValue *value)
 static char *
 read_field_lines(Jsonb *errors)
 {
-	StringInfoData lines;
-	JsonbIterator *it;
+	StringInfoData	   lines;
+	JsonbIterator	  *it;
 	JsonbIteratorToken token;
-	JsonbValue	key,
-				value;
+	JsonbValue		   key, value;
 
 	if (errors == NULL || !JB_ROOT_IS_OBJECT(errors))
 		return NULL;
@@ -57,9 +56,9 @@ read_field_lines(Jsonb *errors)
 }
 
 static TruustAnswerKind
-kind_of_status(int status)
+kind_of_status(int status, TruustWanted wanted)
 {
-	if (status >= 200 && status < 300)
+	if (status >= 200 && status < (wanted == TRUUST_WANTS_ANYTHING ? 400 : 300))
 		return TRUUST_OK;
 	if (status == 429)
 		return TRUUST_TRY_LATER;
@@ -90,7 +89,7 @@ read_error(TruustAnswer *answer)
 void
 truust_answer_read(TruustAnswer *answer, const TruustWire *wire, const TruustHttpRequest *req)
 {
-	char	   *problem = NULL;
+	char *problem = NULL;
 
 	memset(answer, 0, sizeof(TruustAnswer));
 	answer->status = req->status;
@@ -102,7 +101,9 @@ truust_answer_read(TruustAnswer *answer, const TruustWire *wire, const TruustHtt
 		return;
 	}
 
-	answer->kind = kind_of_status(req->status);
+	answer->kind = kind_of_status(req->status, wire->wanted);
+	if (answer->kind == TRUUST_OK && wire->wanted == TRUUST_WANTS_ANYTHING)
+		return;
 	if (req->response_len > 0)
 		answer->whole = truust_json_parse(req->response, req->response_len, &problem);
 	if (answer->kind != TRUUST_OK)
@@ -111,6 +112,11 @@ truust_answer_read(TruustAnswer *answer, const TruustWire *wire, const TruustHtt
 	{
 		answer->kind = TRUUST_UNKNOWN;
 		answer->error = psprintf("the answer is not readable JSON: %s", problem);
+	}
+	else if (req->response_len == 0 && req->status != 204 && wire->wanted == TRUUST_WANTS_JSON)
+	{
+		answer->kind = TRUUST_UNKNOWN;
+		answer->error = pstrdup("the answer is empty");
 	}
 	else
 		answer->resource = truust_json_resource(answer->whole);

@@ -22,26 +22,26 @@
 #include "guc.h"
 #include "stats.h"
 
-#define FIRST_PAUSE 100			/* ms */
-#define LONGEST_PAUSE 5000		/* ms */
+#define FIRST_PAUSE 100	   /* ms */
+#define LONGEST_PAUSE 5000 /* ms */
 #define NO_PAUSE 0
 
 /* One call under way. */
 typedef struct Call
 {
-	int			index;			/* into wires */
-	const TruustWire *wire;
+	int					 index; /* into wires */
+	const TruustWire	*wire;
 	const TruustAccount *account;
-	TruustHttpRequest req;
-	int			repeats;
-	TimestampTz started;
-	TimestampTz resume_at;		/* NO_PAUSE: in flight */
+	TruustHttpRequest	 req;
+	int					 repeats;
+	TimestampTz			 started;
+	TimestampTz			 resume_at; /* NO_PAUSE: in flight */
 } Call;
 
 long
 truust_backoff(int attempt, long base_ms, long cap_ms)
 {
-	double		pause = base_ms;
+	double pause = base_ms;
 
 	for (int i = 1; i < attempt && pause < cap_ms; i++)
 		pause *= 2;
@@ -76,15 +76,15 @@ may_repeat(const Call *call, TruustAnswerKind kind)
 	if (kind == TRUUST_TRY_LATER)
 		return true;
 	return kind == TRUUST_UNKNOWN && call->wire->endpoint->repeat == TRUUST_SAFE &&
-		(call->req.outcome == TRUUST_LOST || call->req.outcome == TRUUST_TIMED_OUT ||
-		 call->req.status >= 500);
+		   (call->req.outcome == TRUUST_LOST || call->req.outcome == TRUUST_TIMED_OUT ||
+			call->req.status >= 500);
 }
 
 /* Whether the call is to be tried again; then its pause has begun. */
 static bool
 pause_for_repeat(Call *call, const TruustAnswer *answer)
 {
-	long		pause;
+	long pause;
 
 	if (call->repeats >= call->account->max_retries || !may_repeat(call, answer->kind))
 		return false;
@@ -107,10 +107,12 @@ throw_failure(const Call *call, const TruustAnswer *answer)
 							 is_write);
 	if (answer->status >= 400)
 		truust_throw_status(operation, answer->status, answer->message, answer->field_lines);
-	truust_throw_outcome(operation, TRUUST_MALFORMED,
-						 answer->status >= 200 && answer->status < 300 ? answer->error
-						 : psprintf("answered with HTTP status %d, which is not followed", answer->status),
-						 true, is_write);
+	truust_throw_outcome(
+		operation, TRUUST_MALFORMED,
+		answer->status >= 200 && answer->status < 300
+			? answer->error
+			: psprintf("answered with HTTP status %d, which is not followed", answer->status),
+		true, is_write);
 }
 
 /*
@@ -121,7 +123,7 @@ static bool
 finish(Call *call, Jsonb **result)
 {
 	TruustAnswer answer;
-	bool		again;
+	bool		 again;
 
 	truust_answer_read(&answer, call->wire, &call->req);
 	again = answer.kind != TRUUST_OK && pause_for_repeat(call, &answer);
@@ -140,15 +142,15 @@ finish(Call *call, Jsonb **result)
 Jsonb *
 truust_api_call(const TruustWire *wire, const TruustAccount *account)
 {
-	Call		call = {.wire = wire,.account = account};
-	Jsonb	   *result;
+	Call   call = {.wire = wire, .account = account};
+	Jsonb *result;
 
 	call.started = GetCurrentTimestamp();
 	for (;;)
 	{
 		start(&call);
 		while (truust_http_next(-1) != &call.req)
-			;					/* the latch was set by something else */
+			; /* the latch was set by something else */
 		if (finish(&call, &result))
 			return result;
 		truust_http_pause((long) ((call.resume_at - GetCurrentTimestamp()) / 1000) + 1);
@@ -164,7 +166,7 @@ resume_calls(Call *calls, int n_calls)
 
 	for (int i = 0; i < n_calls; i++)
 	{
-		long		left;
+		long left;
 
 		if (calls[i].resume_at == NO_PAUSE)
 			continue;
@@ -192,12 +194,12 @@ begin_call(Call *call, int index, const TruustWire *wire, const TruustAccount *a
 
 void
 truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *account,
-					 void (*done) (int i, Jsonb *answer, void *arg), void *arg)
+					 void (*done)(int i, Jsonb *answer, void *arg), void *arg)
 {
-	int			n_calls = Min(n, truust_max_connections);
-	Call	   *calls = palloc0(sizeof(Call) * Max(n_calls, 1));
-	int			next = 0;
-	int			n_done = 0;
+	int	  n_calls = Min(n, truust_max_connections);
+	Call *calls = palloc0(sizeof(Call) * Max(n_calls, 1));
+	int	  next = 0;
+	int	  n_done = 0;
 
 	while (next < n_calls)
 	{
@@ -207,8 +209,8 @@ truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *accoun
 	while (n_done < n)
 	{
 		TruustHttpRequest *req = truust_http_next(resume_calls(calls, n_calls));
-		Call	   *call;
-		Jsonb	   *result;
+		Call			  *call;
+		Jsonb			  *result;
 
 		if (req == NULL)
 			continue;

@@ -16,22 +16,22 @@
  */
 typedef enum TruustAnswerKind
 {
-	TRUUST_OK,					/* 2xx with readable JSON or an empty body */
-	TRUUST_REFUSED,				/* 4xx: permanent, not executed */
-	TRUUST_TRY_LATER,			/* 429, no connection: provably not executed, try again */
-	TRUUST_UNKNOWN				/* lost, timed out, 5xx, unreadable: may have been executed */
+	TRUUST_OK,		  /* 2xx with readable JSON or an empty body */
+	TRUUST_REFUSED,	  /* 4xx: permanent, not executed */
+	TRUUST_TRY_LATER, /* 429, no connection: provably not executed, try again */
+	TRUUST_UNKNOWN	  /* lost, timed out, 5xx, unreadable: may have been executed */
 } TruustAnswerKind;
 
 typedef struct TruustAnswer
 {
 	TruustAnswerKind kind;
-	int			status;			/* HTTP status or 0 */
-	Jsonb	   *resource;		/* unwrapped; NULL: empty body */
-	Jsonb	   *whole;			/* as it came */
-	char	   *message;		/* the API's own sentence about an error, or NULL */
-	char	   *field_lines;	/* "field: sentence" lines of a refusal, or NULL */
-	char	   *error;			/* all of it for a person, in one text; NULL when OK */
-	int			retry_after;	/* ms, -1: not given */
+	int				 status;	  /* HTTP status or 0 */
+	Jsonb			*resource;	  /* unwrapped; NULL: empty body */
+	Jsonb			*whole;		  /* as it came */
+	char			*message;	  /* the API's own sentence about an error, or NULL */
+	char			*field_lines; /* "field: sentence" lines of a refusal, or NULL */
+	char			*error;		  /* all of it for a person, in one text; NULL when OK */
+	int				 retry_after; /* ms, -1: not given */
 } TruustAnswer;
 
 /* Read a finished request into an answer (current memory context); never raises for what the peer sent. */
@@ -51,9 +51,9 @@ extern Jsonb *truust_api_call(const TruustWire *wire, const TruustAccount *accou
  * which they finish, in the caller's memory context.
  */
 extern void truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *account,
-								 void (*done) (int i, Jsonb *answer, void *arg), void *arg);
+								 void (*done)(int i, Jsonb *answer, void *arg), void *arg);
 
 /* Milliseconds to pause before attempt n (from 1): exponential with jitter, from base to cap. */
 extern long truust_backoff(int attempt, long base_ms, long cap_ms);
 
-#endif							/* TRUUST_API_H */
+#endif /* TRUUST_API_H */

@@ -15,9 +15,9 @@
  */
 typedef struct TruustAttachedOrder
 {
-	int64		attachment_id;
-	Jsonb	   *row;			/* primary key of the row: {"column": "value", ...} */
-	Jsonb	   *order;			/* as the API returned it */
+	int64  attachment_id;
+	Jsonb *row;	  /* primary key of the row: {"column": "value", ...} */
+	Jsonb *order; /* as the API returned it */
 } TruustAttachedOrder;
 
 /*
@@ -36,4 +36,4 @@ extern void truust_attached_fill(const TruustAttachedOrder *orders, int n);
 extern void truust_attached_update(const char *server, int n, const int64 *order_ids,
 								   char **statuses, char **buyer_links);
 
-#endif							/* TRUUST_ATTACH_H */
+#endif /* TRUUST_ATTACH_H */

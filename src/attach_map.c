@@ -27,12 +27,11 @@
 char *
 truust_relation_name(Oid relation)
 {
-	char	   *name = get_rel_name(relation);
+	char *name = get_rel_name(relation);
 
 	if (name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("an attached table with OID %u does not exist any more", relation)));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("an attached table with OID %u does not exist any more", relation)));
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
 }
 
@@ -45,14 +44,15 @@ truust_type_name(Oid type)
 Oid
 truust_attached_column_type(Oid relation, const char *column, const char *what)
 {
-	AttrNumber	number = get_attnum(relation, column);
+	AttrNumber number = get_attnum(relation, column);
 
 	if (number <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("table %s has no column \"%s\"", truust_relation_name(relation), column),
 				 errdetail("truust_attach() takes it for %s.", what),
-				 errhint("After renaming or dropping columns of an attached table, call truust_detach() and truust_attach() again.")));
+				 errhint("After renaming or dropping columns of an attached table, call "
+						 "truust_detach() and truust_attach() again.")));
 	return get_atttype(relation, number);
 }
 
@@ -62,13 +62,13 @@ int
 truust_mappings_of(Jsonb *args, TruustMapping **mappings)
 {
 	const TruustSignature *signature = truust_endpoint_signature(truust_endpoint_find(OPERATION));
-	TruustMapping *result = palloc(sizeof(TruustMapping) * Max(signature->n_parameters, 1));
-	int			n = 0;
+	TruustMapping		  *result = palloc(sizeof(TruustMapping) * Max(signature->n_parameters, 1));
+	int					   n = 0;
 
 	for (int i = 0; i < signature->n_parameters; i++)
 	{
 		const TruustParameter *p = &signature->parameters[i];
-		char	   *column = truust_json_get_text(args, p->name);
+		char				  *column = truust_json_get_text(args, p->name);
 
 		if (column == NULL)
 			continue;
@@ -82,8 +82,8 @@ truust_mappings_of(Jsonb *args, TruustMapping **mappings)
 static char **
 read_names(Datum value, int *n)
 {
-	Datum	   *elements;
-	char	  **names;
+	Datum *elements;
+	char **names;
 
 	deconstruct_array(DatumGetArrayTypeP(value), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
 					  &elements, NULL, n);
@@ -97,7 +97,7 @@ TruustAttachment *
 truust_attachment_read(uint64 row)
 {
 	TruustAttachment *attachment = palloc0(sizeof(TruustAttachment));
-	bool		isnull;
+	bool			  isnull;
 
 	attachment->id = DatumGetInt64(truust_result(row, 1, &isnull));
 	attachment->relation = DatumGetObjectId(truust_result(row, 2, &isnull));
@@ -117,12 +117,13 @@ truust_attachment_read(uint64 row)
 TruustAttachment *
 truust_attachment_get(int64 id)
 {
-	static TruustStatement query = {
-		"SELECT " TRUUST_ATTACHMENT_COLUMNS " FROM truust.attachments a WHERE a.id = $1", 1, {INT8OID}
-	};
-	Datum		value = Int64GetDatum(id);
-	MemoryContext cxt = CurrentMemoryContext;
-	uint64		found = truust_statement_run(&query, &value, NULL, 1);
+	static TruustStatement query = {"SELECT " TRUUST_ATTACHMENT_COLUMNS
+									" FROM truust.attachments a WHERE a.id = $1",
+									1,
+									{INT8OID}};
+	Datum				   value = Int64GetDatum(id);
+	MemoryContext		   cxt = CurrentMemoryContext;
+	uint64				   found = truust_statement_run(&query, &value, NULL, 1);
 
 	MemoryContextSwitchTo(cxt); /* SPI leaves its own behind */
 	return found > 0 ? truust_attachment_read(0) : NULL;
@@ -142,7 +143,7 @@ static void
 append_assignment(StringInfo sql, const TruustAttachment *attachment, const char *column,
 				  const char *what, const char *expression)
 {
-	Oid			type = truust_attached_column_type(attachment->relation, column, what);
+	Oid type = truust_attached_column_type(attachment->relation, column, what);
 
 	appendStringInfo(sql, "%s = CAST(%s AS %s)", quote_identifier(column), expression,
 					 truust_type_name(type));
@@ -167,14 +168,13 @@ truust_fill_statement(const TruustAttachment *attachment)
 		appendStringInfoString(&sql, ", ");
 		append_assignment(&sql, attachment, attachment->link, "the buyer's link", "v.link");
 	}
-	appendStringInfoString(&sql,
-						   " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
-						   " pg_catalog.unnest($3), pg_catalog.unnest($4))"
-						   " AS v (key, order_id, status, link) WHERE ");
+	appendStringInfoString(&sql, " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
+								 " pg_catalog.unnest($3), pg_catalog.unnest($4))"
+								 " AS v (key, order_id, status, link) WHERE ");
 	for (int i = 0; i < attachment->n_keys; i++)
 	{
 		const char *column = attachment->keys[i];
-		Oid			type = truust_attached_column_type(attachment->relation, column, "its primary key");
+		Oid type = truust_attached_column_type(attachment->relation, column, "its primary key");
 
 		appendStringInfo(&sql, "%st.%s = CAST(v.key OPERATOR(pg_catalog.->>) %s AS %s)",
 						 i > 0 ? " AND " : "", quote_identifier(column), quote_literal_cstr(column),
@@ -187,8 +187,8 @@ truust_fill_statement(const TruustAttachment *attachment)
 static void
 append_order_match(StringInfo sql, const TruustAttachment *attachment)
 {
-	Oid			type = truust_attached_column_type(attachment->relation, attachment->order_id,
-												   "the order's id");
+	Oid type =
+		truust_attached_column_type(attachment->relation, attachment->order_id, "the order's id");
 
 	if (getBaseType(type) == INT4OID)
 		appendStringInfo(sql,
@@ -196,8 +196,8 @@ append_order_match(StringInfo sql, const TruustAttachment *attachment)
 						 " THEN CAST(v.order_id AS pg_catalog.int4) END",
 						 quote_identifier(attachment->order_id));
 	else
-		appendStringInfo(sql, "t.%s = CAST(v.order_id AS %s)", quote_identifier(attachment->order_id),
-						 truust_type_name(type));
+		appendStringInfo(sql, "t.%s = CAST(v.order_id AS %s)",
+						 quote_identifier(attachment->order_id), truust_type_name(type));
 }
 
 char *
@@ -205,7 +205,7 @@ truust_update_statement(const TruustAttachment *attachment)
 {
 	StringInfoData sql;
 	StringInfoData changed;
-	const char *link = attachment->link ? quote_identifier(attachment->link) : NULL;
+	const char	  *link = attachment->link ? quote_identifier(attachment->link) : NULL;
 
 	if (attachment->status == NULL && link == NULL)
 		return NULL;
@@ -224,13 +224,13 @@ truust_update_statement(const TruustAttachment *attachment)
 		appendStringInfoString(&sql, attachment->status ? ", " : "");
 		append_assignment(&sql, attachment, attachment->link, "the buyer's link",
 						  psprintf("COALESCE(v.link, CAST(t.%s AS pg_catalog.text))", link));
-		appendStringInfo(&changed,
-						 "%s(v.link IS NOT NULL AND CAST(t.%s AS pg_catalog.text) IS DISTINCT FROM v.link)",
-						 attachment->status ? " OR " : "", link);
+		appendStringInfo(
+			&changed,
+			"%s(v.link IS NOT NULL AND CAST(t.%s AS pg_catalog.text) IS DISTINCT FROM v.link)",
+			attachment->status ? " OR " : "", link);
 	}
-	appendStringInfoString(&sql,
-						   " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
-						   " pg_catalog.unnest($3)) AS v (order_id, status, link) WHERE ");
+	appendStringInfoString(&sql, " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
+								 " pg_catalog.unnest($3)) AS v (order_id, status, link) WHERE ");
 	append_order_match(&sql, attachment);
 	appendStringInfo(&sql, " AND (%s)", changed.data);
 	return sql.data;
@@ -259,7 +259,8 @@ truust_request_select(const TruustAttachment *attachment, const char *source)
 		(void) truust_attached_column_type(attachment->relation, attachment->keys[i],
 										   "its primary key");
 		appendStringInfo(&sql, "%s%s, n.%s", i > 0 ? ", " : "",
-						 quote_literal_cstr(attachment->keys[i]), quote_identifier(attachment->keys[i]));
+						 quote_literal_cstr(attachment->keys[i]),
+						 quote_identifier(attachment->keys[i]));
 	}
 	appendStringInfoString(&sql, "), CASE");
 	for (int i = 0; i < attachment->n_mappings; i++)
@@ -267,7 +268,8 @@ truust_request_select(const TruustAttachment *attachment, const char *source)
 			appendStringInfo(&sql, " WHEN n.%s IS NULL THEN %s",
 							 quote_identifier(attachment->mappings[i].column),
 							 quote_literal_cstr(attachment->mappings[i].column));
-	(void) truust_attached_column_type(attachment->relation, attachment->order_id, "the order's id");
+	(void) truust_attached_column_type(attachment->relation, attachment->order_id,
+									   "the order's id");
 	appendStringInfo(&sql, " END FROM %s WHERE n.%s IS NULL", source,
 					 quote_identifier(attachment->order_id));
 	return sql.data;

@@ -19,7 +19,7 @@
 typedef struct TruustMapping
 {
 	const TruustParameter *parameter;
-	char	   *column;
+	char				  *column;
 } TruustMapping;
 
 /*
@@ -27,24 +27,25 @@ typedef struct TruustMapping
  */
 typedef struct TruustAttachment
 {
-	int64		id;
-	Oid			relation;
-	int			n_keys;
-	char	  **keys;			/* columns of the primary key */
-	int			n_mappings;
+	int64		   id;
+	Oid			   relation;
+	int			   n_keys;
+	char		 **keys; /* columns of the primary key */
+	int			   n_mappings;
 	TruustMapping *mappings;
-	char	   *order_id;		/* columns; status and link may be NULL */
-	char	   *status;
-	char	   *link;
-	char	   *server;
-	char	   *role;
-	char	   *search_path;
-	char	   *index_name;		/* index that truust_attach made, or NULL */
+	char		  *order_id; /* columns; status and link may be NULL */
+	char		  *status;
+	char		  *link;
+	char		  *server;
+	char		  *role;
+	char		  *search_path;
+	char		  *index_name; /* index that truust_attach made, or NULL */
 } TruustAttachment;
 
 /* Columns for truust_attachment_read, in its order. */
-#define TRUUST_ATTACHMENT_COLUMNS \
-	"a.id, a.relation::pg_catalog.oid, a.key_columns, a.args, a.order_id_column, a.status_column, " \
+#define TRUUST_ATTACHMENT_COLUMNS                                                                  \
+	"a.id, a.relation::pg_catalog.oid, a.key_columns, a.args, a.order_id_column, "                 \
+	"a.status_column, "                                                                            \
 	"a.link_column, a.server, a.role, a.search_path, a.index_name"
 
 /* Read row i of the last SPI result, selected with the columns above. */
@@ -57,13 +58,13 @@ extern TruustAttachment *truust_attachment_get(int64 id);
  * The arguments of truust_attach as mappings.  Raises 22023 where args is not
  * an object of texts or names an unknown parameter, or a required one is missing.
  */
-extern int	truust_mappings_of(Jsonb *args, TruustMapping **mappings);
+extern int truust_mappings_of(Jsonb *args, TruustMapping **mappings);
 
 /*
  * Type of a column.  Raises 42703 where it is not there (any more); what says
  * what it is for ("parameter value", "the order's id").
  */
-extern Oid	truust_attached_column_type(Oid relation, const char *column, const char *what);
+extern Oid truust_attached_column_type(Oid relation, const char *column, const char *what);
 
 /* A relation's name for SQL and for messages. */
 extern char *truust_relation_name(Oid relation);
@@ -89,4 +90,4 @@ extern char *truust_update_statement(const TruustAttachment *attachment);
  */
 extern char *truust_request_select(const TruustAttachment *attachment, const char *source);
 
-#endif							/* TRUUST_ATTACH_MAP_H */
+#endif /* TRUUST_ATTACH_MAP_H */

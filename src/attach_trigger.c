@@ -44,27 +44,28 @@ PG_FUNCTION_INFO_V1(truust_attached);
  */
 typedef struct AttachedTrigger
 {
-	Oid			trigger;		/* hash key */
-	MemoryContext context;
+	Oid				  trigger; /* hash key */
+	MemoryContext	  context;
 	TruustAttachment *attachment;
-	SPIPlanPtr	select;
+	SPIPlanPtr		  select;
 } AttachedTrigger;
 
 static HTAB *triggers = NULL;
 
 static TruustStatement insert_query = {
-	"INSERT INTO truust.requests (operation, args, role, server, search_path, attachment_id, attachment_row)"
+	"INSERT INTO truust.requests (operation, args, role, server, search_path, attachment_id, "
+	"attachment_row)"
 	" SELECT 'create_order', v.args, $3, $4, $5, $6, v.key"
 	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS v (args, key)",
-	6, {JSONBARRAYOID, JSONBARRAYOID, NAMEOID, TEXTOID, TEXTOID, INT8OID}
-};
+	6,
+	{JSONBARRAYOID, JSONBARRAYOID, NAMEOID, TEXTOID, TEXTOID, INT8OID}};
 
 /* ---------------------------------------------------------------- the trigger's entry */
 
 static void
 forget(AttachedTrigger *entry)
 {
-	Oid			key = entry->trigger;
+	Oid key = entry->trigger;
 
 	if (entry->select)
 		SPI_freeplan(entry->select);
@@ -77,8 +78,8 @@ forget(AttachedTrigger *entry)
 static TruustAttachment *
 attachment_of(const TriggerData *data)
 {
-	Oid			relation = RelationGetRelid(data->tg_relation);
-	TruustRoleState state;
+	Oid				  relation = RelationGetRelid(data->tg_relation);
+	TruustRoleState	  state;
 	TruustAttachment *attachment = NULL;
 
 	if (data->tg_trigger->tgnargs == 1)
@@ -90,22 +91,22 @@ attachment_of(const TriggerData *data)
 	if (attachment == NULL ||
 		!(attachment->relation == relation ||
 		  list_member_oid(get_partition_ancestors(relation), attachment->relation)))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table %s is not attached", truust_relation_name(relation)),
-				 errhint("Only truust_attach() makes triggers that call truust.attached(). Drop trigger \"%s\".",
-						 data->tg_trigger->tgname)));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table %s is not attached", truust_relation_name(relation)),
+						errhint("Only truust_attach() makes triggers that call truust.attached(). "
+								"Drop trigger \"%s\".",
+								data->tg_trigger->tgname)));
 	return attachment;
 }
 
 static SPIPlanPtr
 prepare_select(const TriggerData *data, const TruustAttachment *attachment)
 {
-	bool		by_row = TRIGGER_FIRED_FOR_ROW(data->tg_event);
-	Oid			row_type = data->tg_relation->rd_rel->reltype;
-	char	   *sql = truust_request_select(attachment,
-										   by_row ? "(SELECT ($1).*) AS n" : TRANSITION_TABLE " AS n");
-	SPIPlanPtr	plan = SPI_prepare(sql, by_row ? 1 : 0, &row_type);
+	bool	   by_row = TRIGGER_FIRED_FOR_ROW(data->tg_event);
+	Oid		   row_type = data->tg_relation->rd_rel->reltype;
+	char	  *sql = truust_request_select(attachment,
+									   by_row ? "(SELECT ($1).*) AS n" : TRANSITION_TABLE " AS n");
+	SPIPlanPtr plan = SPI_prepare(sql, by_row ? 1 : 0, &row_type);
 
 	if (plan == NULL || SPI_keepplan(plan) != 0)
 		elog(ERROR, "could not prepare the trigger of %s: %s",
@@ -120,16 +121,15 @@ prepare_select(const TriggerData *data, const TruustAttachment *attachment)
 static AttachedTrigger *
 entry_of(const TriggerData *data)
 {
-	AttachedTrigger *entry;
-	MemoryContext context,
-				old;
+	AttachedTrigger	 *entry;
+	MemoryContext	  context, old;
 	TruustAttachment *attachment;
-	SPIPlanPtr	select;
-	Oid			key = data->tg_trigger->tgoid;
+	SPIPlanPtr		  select;
+	Oid				  key = data->tg_trigger->tgoid;
 
 	if (triggers == NULL)
 	{
-		HASHCTL		ctl = {0};
+		HASHCTL ctl = {0};
 
 		ctl.keysize = sizeof(Oid);
 		ctl.entrysize = sizeof(AttachedTrigger);
@@ -170,25 +170,26 @@ check_row(const TruustAttachment *attachment, uint64 row)
 	for (int i = 0; i < attachment->n_mappings; i++)
 		if (strcmp(attachment->mappings[i].column, column) == 0)
 			parameter = attachment->mappings[i].parameter->name;
-	ereport(ERROR,
-			(errcode(ERRCODE_NOT_NULL_VIOLATION),
-			 errmsg("column \"%s\" of table %s must not be null", column,
-					truust_relation_name(attachment->relation)),
-			 errdetail("The table is attached: each new row becomes an order, whose parameter \"%s\" is taken from this column.",
-					   parameter),
-			 errhint("Set the column \"%s\" in the same statement to insert a row that is an order already, or has none.",
-					 attachment->order_id)));
+	ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION),
+					errmsg("column \"%s\" of table %s must not be null", column,
+						   truust_relation_name(attachment->relation)),
+					errdetail("The table is attached: each new row becomes an order, whose "
+							  "parameter \"%s\" is taken from this column.",
+							  parameter),
+					errhint("Set the column \"%s\" in the same statement to insert a row that is "
+							"an order already, or has none.",
+							attachment->order_id)));
 }
 
 /* The rows of the last result into requests. */
 static void
 enqueue_rows(const TruustAttachment *attachment, uint64 n)
 {
-	TruustColumn args;
-	TruustColumn keys;
-	Datum		values[6];
+	TruustColumn	args;
+	TruustColumn	keys;
+	Datum			values[6];
 	TruustRoleState state;
-	bool		isnull;
+	bool			isnull;
 
 	if (n == 0)
 		return;
@@ -216,8 +217,8 @@ static void
 enqueue_statement(TriggerData *data)
 {
 	AttachedTrigger *entry;
-	Portal		portal;
-	MemoryContext piece;
+	Portal			 portal;
+	MemoryContext	 piece;
 
 	SPI_register_trigger_data(data);
 	entry = entry_of(data);
@@ -225,9 +226,9 @@ enqueue_statement(TriggerData *data)
 	piece = AllocSetContextCreate(CurrentMemoryContext, "truust new rows", ALLOCSET_DEFAULT_SIZES);
 	for (;;)
 	{
-		MemoryContext old;
+		MemoryContext  old;
 		SPITupleTable *rows;
-		uint64		n;
+		uint64		   n;
 
 		SPI_cursor_fetch(portal, true, ROWS_AT_ONCE);
 		n = SPI_processed;
@@ -247,9 +248,8 @@ static void
 enqueue_row(TriggerData *data)
 {
 	AttachedTrigger *entry = entry_of(data);
-	Datum		row = heap_copy_tuple_as_datum(data->tg_trigtuple,
-											   RelationGetDescr(data->tg_relation));
-	int			result = SPI_execute_plan(entry->select, &row, NULL, true, 0);
+	Datum row = heap_copy_tuple_as_datum(data->tg_trigtuple, RelationGetDescr(data->tg_relation));
+	int	  result = SPI_execute_plan(entry->select, &row, NULL, true, 0);
 
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "could not read a new row: %s", SPI_result_code_string(result));
@@ -264,9 +264,10 @@ truust_attached(PG_FUNCTION_ARGS)
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(data->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(data->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("truust.attached() is an AFTER INSERT trigger that truust_attach() makes")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("truust.attached() is an AFTER INSERT trigger that truust_attach() makes")));
 	SPI_connect();
 	if (TRIGGER_FIRED_FOR_ROW(data->tg_event))
 		enqueue_row(data);

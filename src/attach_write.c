@@ -26,7 +26,7 @@ static void
 run_as_role(const TruustAttachment *attachment, const char *sql, int n, Oid *types, Datum *values)
 {
 	TruustRoleState state;
-	int			result;
+	int				result;
 
 	truust_role_enter(&state, attachment->role, attachment->search_path);
 	result = SPI_execute_with_args(sql, n, types, values, NULL, false, 0);
@@ -55,9 +55,9 @@ current_status(const TruustAttachment *attachment, int64 id)
 {
 	static TruustStatement query = {
 		"SELECT o.status FROM truust.orders o WHERE o.id = $1 AND o.server = $2 FOR SHARE",
-		2, {INT8OID, TEXTOID}
-	};
-	Datum		values[2] = {Int64GetDatum(id), CStringGetTextDatum(attachment->server)};
+		2,
+		{INT8OID, TEXTOID}};
+	Datum values[2] = {Int64GetDatum(id), CStringGetTextDatum(attachment->server)};
 
 	if (truust_statement_run(&query, values, NULL, 1) == 0)
 		return NULL;
@@ -67,8 +67,8 @@ current_status(const TruustAttachment *attachment, int64 id)
 static void
 add_order(Fill *fill, const TruustAttachment *attachment, const TruustAttachedOrder *order)
 {
-	int64		id;
-	char	   *status;
+	int64 id;
+	char *status;
 
 	if (!truust_json_get_int64(order->order, "id", &id))
 		return;
@@ -83,9 +83,9 @@ add_order(Fill *fill, const TruustAttachment *attachment, const TruustAttachedOr
 static void
 fill_attachment(const TruustAttachment *attachment, const TruustAttachedOrder *orders, int n)
 {
-	Oid			types[4] = {JSONBARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
-	Datum		values[4];
-	Fill		fill;
+	Oid	  types[4] = {JSONBARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum values[4];
+	Fill  fill;
 
 	truust_column_init(&fill.keys, JSONBOID, n);
 	truust_column_init(&fill.ids, INT8OID, n);
@@ -109,7 +109,7 @@ truust_attached_fill(const TruustAttachedOrder *orders, int n)
 	for (int i = 0; i < n; i++)
 	{
 		TruustAttachment *attachment;
-		bool		seen = false;
+		bool			  seen = false;
 
 		for (int j = 0; j < i && !seen; j++)
 			seen = orders[j].attachment_id == orders[i].attachment_id;
@@ -127,8 +127,8 @@ truust_attached_fill(const TruustAttachedOrder *orders, int n)
 static bool
 concerns(const TruustAttachment *attachment, Datum ids)
 {
-	Oid			types[1] = {INT8ARRAYOID};
-	StringInfoData sql;
+	Oid				types[1] = {INT8ARRAYOID};
+	StringInfoData	sql;
 	TruustRoleState state;
 
 	if (get_attnum(attachment->relation, attachment->order_id) <= 0)
@@ -137,7 +137,8 @@ concerns(const TruustAttachment *attachment, Datum ids)
 	appendStringInfo(&sql,
 					 "SELECT FROM %s AS t WHERE CAST(t.%s AS pg_catalog.text)"
 					 " = ANY (CAST($1 AS pg_catalog.text[])) LIMIT 1",
-					 truust_relation_name(attachment->relation), quote_identifier(attachment->order_id));
+					 truust_relation_name(attachment->relation),
+					 quote_identifier(attachment->order_id));
 	truust_role_enter(&state, attachment->role, attachment->search_path);
 	SPI_execute_with_args(sql.data, 1, types, &ids, NULL, true, 1);
 	truust_role_leave(&state);
@@ -153,10 +154,11 @@ has_column(const TruustAttachment *attachment, const char *column)
 static void
 update_attachment(const TruustAttachment *attachment, Datum *values)
 {
-	Oid			types[3] = {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
-	char	   *sql;
+	Oid	  types[3] = {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
+	char *sql;
 
-	if (get_rel_name(attachment->relation) == NULL || !OidIsValid(get_role_oid(attachment->role, true)))
+	if (get_rel_name(attachment->relation) == NULL ||
+		!OidIsValid(get_role_oid(attachment->role, true)))
 		return;
 	if (!(has_column(attachment, attachment->status) && has_column(attachment, attachment->link)) &&
 		!concerns(attachment, values[0]))
@@ -170,17 +172,16 @@ void
 truust_attached_update(const char *server, int n, const int64 *order_ids, char **statuses,
 					   char **buyer_links)
 {
-	static TruustStatement query = {
-		"SELECT " TRUUST_ATTACHMENT_COLUMNS " FROM truust.attachments a"
-		" WHERE $1 IS NULL OR a.server = $1 ORDER BY a.id",
-		1, {TEXTOID}
-	};
-	Datum		value = server ? CStringGetTextDatum(server) : (Datum) 0;
-	bool		isnull = server == NULL;
-	TruustColumn columns[3];
-	Datum		values[3];
-	TruustAttachment **attachments;
-	uint64		found = truust_statement_run(&query, &value, &isnull, 0);
+	static TruustStatement query = {"SELECT " TRUUST_ATTACHMENT_COLUMNS " FROM truust.attachments a"
+									" WHERE $1 IS NULL OR a.server = $1 ORDER BY a.id",
+									1,
+									{TEXTOID}};
+	Datum				   value = server ? CStringGetTextDatum(server) : (Datum) 0;
+	bool				   isnull = server == NULL;
+	TruustColumn		   columns[3];
+	Datum				   values[3];
+	TruustAttachment	 **attachments;
+	uint64				   found = truust_statement_run(&query, &value, &isnull, 0);
 
 	if (found == 0)
 		return;

@@ -14,9 +14,9 @@
  * memory context, else NULL.  Cancel and termination are raised again, but not
  * truust.handler_timeout.
  */
-extern ErrorData *truust_worker_try(void (*f) (void *), void *arg);
+extern ErrorData *truust_worker_try(void (*f)(void *), void *arg);
 
 /* Whether an error says something of the server's state at the moment, not of the work. */
 extern bool truust_error_is_passing(const ErrorData *edata);
 
-#endif							/* TRUUST_ATTEMPT_H */
+#endif /* TRUUST_ATTEMPT_H */

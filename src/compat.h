@@ -32,23 +32,22 @@
 
 /* 16: one function checks the ACL of any kind of object */
 #if PG_VERSION_NUM >= 160000
-#define truust_server_aclcheck(serverid, roleid) \
+#define truust_server_aclcheck(serverid, roleid)                                                   \
 	object_aclcheck(ForeignServerRelationId, serverid, roleid, ACL_USAGE)
 #else
-#define truust_server_aclcheck(serverid, roleid) \
+#define truust_server_aclcheck(serverid, roleid)                                                   \
 	pg_foreign_server_aclcheck(serverid, roleid, ACL_USAGE)
 #endif
 
 #if PG_VERSION_NUM >= 160000
-#define truust_function_aclcheck(function, roleid) \
+#define truust_function_aclcheck(function, roleid)                                                 \
 	object_aclcheck(ProcedureRelationId, function, roleid, ACL_EXECUTE)
 #else
-#define truust_function_aclcheck(function, roleid) \
-	pg_proc_aclcheck(function, roleid, ACL_EXECUTE)
+#define truust_function_aclcheck(function, roleid) pg_proc_aclcheck(function, roleid, ACL_EXECUTE)
 #endif
 
 #if PG_VERSION_NUM >= 160000
-#define truust_owns_relation(relation, roleid) \
+#define truust_owns_relation(relation, roleid)                                                     \
 	object_ownercheck(RelationRelationId, relation, roleid)
 #else
 #define truust_owns_relation(relation, roleid) pg_class_ownercheck(relation, roleid)
@@ -62,7 +61,7 @@
 #endif
 
 #if PG_VERSION_NUM >= 160000
-#define truust_function_aclcheck(function, roleid) \
+#define truust_function_aclcheck(function, roleid)                                                 \
 	object_aclcheck(ProcedureRelationId, function, roleid, ACL_EXECUTE)
 #else
 #define truust_function_aclcheck(function, roleid) pg_proc_aclcheck(function, roleid, ACL_EXECUTE)
@@ -70,20 +69,21 @@
 
 /* 14: the hook of utility commands is told whether the tree is read-only */
 #if PG_VERSION_NUM >= 140000
-#define TRUUST_UTILITY_PARAMETERS \
+#define TRUUST_UTILITY_PARAMETERS                                                                  \
 	PlannedStmt *pstmt, const char *queryString, bool readOnlyTree, ProcessUtilityContext context, \
-	ParamListInfo params, QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
-#define TRUUST_UTILITY_ARGUMENTS pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc
+		ParamListInfo params, QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
+#define TRUUST_UTILITY_ARGUMENTS                                                                   \
+	pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc
 #else
-#define TRUUST_UTILITY_PARAMETERS \
-	PlannedStmt *pstmt, const char *queryString, ProcessUtilityContext context, ParamListInfo params, \
-	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
+#define TRUUST_UTILITY_PARAMETERS                                                                  \
+	PlannedStmt *pstmt, const char *queryString, ProcessUtilityContext context,                    \
+		ParamListInfo params, QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
 #define TRUUST_UTILITY_ARGUMENTS pstmt, queryString, context, params, queryEnv, dest, qc
 #endif
 
 /* 16: one function checks who owns any kind of object */
 #if PG_VERSION_NUM >= 160000
-#define truust_database_ownercheck(database, roleid) \
+#define truust_database_ownercheck(database, roleid)                                               \
 	object_ownercheck(DatabaseRelationId, database, roleid)
 #else
 #define truust_database_ownercheck(database, roleid) pg_database_ownercheck(database, roleid)
@@ -110,4 +110,4 @@
 #define truust_wait_event(name) PG_WAIT_EXTENSION
 #endif
 
-#endif							/* TRUUST_COMPAT_H */
+#endif /* TRUUST_COMPAT_H */

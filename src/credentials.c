@@ -37,12 +37,12 @@
 #include "credentials.h"
 #include "guc.h"
 
-static MemoryContext cache_context = NULL;
-static TruustAccount *cached = NULL;	/* NULL: nothing is kept */
-static char *cached_name = NULL;	/* as asked for */
-static char *cached_key_file = NULL;	/* NULL: the key stands in the mapping */
+static MemoryContext	 cache_context = NULL;
+static TruustAccount	*cached = NULL;			 /* NULL: nothing is kept */
+static char				*cached_name = NULL;	 /* as asked for */
+static char				*cached_key_file = NULL; /* NULL: the key stands in the mapping */
 static TruustEnvironment cached_environment;
-static bool cache_stale = false;	/* a server or mapping changed since */
+static bool				 cache_stale = false; /* a server or mapping changed since */
 
 /* A write that the compiler cannot leave out. */
 static void
@@ -73,7 +73,7 @@ forget(void)
 static void
 on_invalidation(Datum arg, int cacheid, uint32 hashvalue)
 {
-	cache_stale = true;			/* a caller may be using it right now: forget later */
+	cache_stale = true; /* a caller may be using it right now: forget later */
 }
 
 static void
@@ -98,9 +98,9 @@ find_server(const char *name)
 
 	if (server == NULL)
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("server \"%s\" does not exist", name),
-				 errhint("Create it with CREATE SERVER %s FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox'), or name another one in truust.server.",
+				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("server \"%s\" does not exist", name),
+				 errhint("Create it with CREATE SERVER %s FOREIGN DATA WRAPPER truust OPTIONS "
+						 "(environment 'sandbox'), or name another one in truust.server.",
 						 quote_identifier(name))));
 	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, "truust") != 0)
 		ereport(ERROR,
@@ -121,32 +121,34 @@ static UserMapping *
 find_mapping(Oid userid, ForeignServer *server)
 {
 	if (!has_mapping(userid, server->serverid) && !has_mapping(InvalidOid, server->serverid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\" has no user mapping for server \"%s\"",
-						GetUserNameFromId(userid, false), server->servername),
-				 errhint("Create one with CREATE USER MAPPING FOR %s SERVER %s OPTIONS (secret_key '...').",
-						 quote_identifier(GetUserNameFromId(userid, false)),
-						 quote_identifier(server->servername))));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("role \"%s\" has no user mapping for server \"%s\"",
+					GetUserNameFromId(userid, false), server->servername),
+			 errhint(
+				 "Create one with CREATE USER MAPPING FOR %s SERVER %s OPTIONS (secret_key '...').",
+				 quote_identifier(GetUserNameFromId(userid, false)),
+				 quote_identifier(server->servername))));
 	return GetUserMapping(userid, server->serverid);
 }
 
 static void
 throw_no_key(const TruustAccount *account, const char *path, const char *problem)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("the key file \"%s\" of server \"%s\" holds no usable key", path,
-					account->server_name),
-			 errdetail("%s", problem),
-			 errhint("The file's only line is the secret key; the database server must be able to read it.")));
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+					errmsg("the key file \"%s\" of server \"%s\" holds no usable key", path,
+						   account->server_name),
+					errdetail("%s", problem),
+					errhint("The file's only line is the secret key; the database server must be "
+							"able to read it.")));
 }
 
 /* Read an option file's key into account->key. */
 static void
 read_key_file(TruustAccount *account, const char *path)
 {
-	char		buf[TRUUST_MAX_KEY + 3];	/* room for a line end, and to see that there is more */
+	char		buf[TRUUST_MAX_KEY + 3]; /* room for a line end, and to see that there is more */
 	int			fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
 	ssize_t		n = -1;
 	int			saved_errno = errno;
@@ -186,7 +188,8 @@ guard_environment(const TruustAccount *account)
 					GetUserNameFromId(account->userid, false), truust_environment_name(of_key),
 					account->server_name, truust_environment_name(cached_environment)),
 			 errdetail("Nothing was sent."),
-			 errhint("Use the key of the %s environment: ALTER USER MAPPING ... OPTIONS (SET secret_key '...').",
+			 errhint("Use the key of the %s environment: ALTER USER MAPPING ... OPTIONS (SET "
+					 "secret_key '...').",
 					 truust_environment_name(cached_environment))));
 }
 
@@ -208,10 +211,10 @@ read_server_options(TruustAccount *account, List *options)
 	account->max_retries = TRUUST_DEFAULT_MAX_RETRIES;
 	cached_environment = TRUUST_ENV_UNKNOWN;
 
-	foreach(lc, options)
+	foreach (lc, options)
 	{
-		DefElem    *def = (DefElem *) lfirst(lc);
-		char	   *value = defGetString(def);
+		DefElem *def = (DefElem *) lfirst(lc);
+		char	*value = defGetString(def);
 
 		if (strcmp(def->defname, "environment") == 0)
 			cached_environment = truust_environment_parse(value);
@@ -232,7 +235,7 @@ read_server_options(TruustAccount *account, List *options)
 		account->base_url = default_base_url(subdomain);
 	else
 	{
-		char	   *url = unconstify(char *, account->base_url);
+		char *url = unconstify(char *, account->base_url);
 
 		for (size_t len = strlen(url); len > 0 && url[len - 1] == '/'; len--)
 			url[len - 1] = '\0';
@@ -244,16 +247,16 @@ read_server_options(TruustAccount *account, List *options)
 static void
 read_mapping_options(TruustAccount *account, List *options)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	cached_key_file = NULL;
-	foreach(lc, options)
+	foreach (lc, options)
 	{
-		DefElem    *def = (DefElem *) lfirst(lc);
+		DefElem *def = (DefElem *) lfirst(lc);
 
 		if (strcmp(def->defname, "secret_key") == 0)
 		{
-			char	   *value = defGetString(def);
+			char *value = defGetString(def);
 
 			strlcpy(account->key, value, sizeof(account->key));
 			wipe(value, strlen(value)); /* our own copy of the catalog's text */
@@ -267,15 +270,15 @@ read_mapping_options(TruustAccount *account, List *options)
 static void
 load(const char *name, Oid userid)
 {
-	MemoryContext old;
+	MemoryContext  old;
 	TruustAccount *account;
 	ForeignServer *server;
 
 	forget();
 	cache_stale = false;
 	if (cache_context == NULL)
-		cache_context = AllocSetContextCreate(TopMemoryContext, "truust account",
-											  ALLOCSET_SMALL_SIZES);
+		cache_context =
+			AllocSetContextCreate(TopMemoryContext, "truust account", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(cache_context);
 
 	server = find_server(name);
@@ -286,7 +289,7 @@ load(const char *name, Oid userid)
 	read_server_options(account, server->options);
 	read_mapping_options(account, find_mapping(userid, server)->options);
 	cached_name = pstrdup(name);
-	cached = account;			/* only now: what raised above is no account */
+	cached = account; /* only now: what raised above is no account */
 
 	MemoryContextSwitchTo(old);
 }
@@ -312,7 +315,7 @@ truust_account_get(const char *server_name, Oid userid)
 TruustAccount *
 truust_account_copy(const TruustAccount *account, MemoryContext cxt)
 {
-	MemoryContext old = MemoryContextSwitchTo(cxt);
+	MemoryContext  old = MemoryContextSwitchTo(cxt);
 	TruustAccount *copy = palloc(sizeof(TruustAccount));
 
 	memcpy(copy, account, sizeof(TruustAccount));
@@ -351,7 +354,7 @@ Oid
 truust_account_role(const char *server_name, Oid preferred)
 {
 	ForeignServer *server = find_server(server_name ? server_name : truust_server);
-	bool		public_mapping = has_mapping(InvalidOid, server->serverid);
+	bool		   public_mapping = has_mapping(InvalidOid, server->serverid);
 
 	if (OidIsValid(preferred) && (public_mapping || has_mapping(preferred, server->serverid)))
 		return preferred;

@@ -18,10 +18,10 @@ typedef struct TruustAccount
 	Oid			serverid;
 	Oid			userid;
 	const char *server_name;
-	const char *base_url;		/* with the version path, no slash at the end */
-	const char *ca_file;		/* or NULL */
-	int			connect_timeout;	/* ms */
-	int			request_timeout;	/* ms */
+	const char *base_url;		 /* with the version path, no slash at the end */
+	const char *ca_file;		 /* or NULL */
+	int			connect_timeout; /* ms */
+	int			request_timeout; /* ms */
 	int			max_retries;
 	char		key[TRUUST_MAX_KEY + 1];
 } TruustAccount;
@@ -52,6 +52,6 @@ extern void truust_account_wipe(TruustAccount *account);
  * preferred if it has a mapping, else the server's owner, else the only role
  * that has one.  InvalidOid if there is none.  preferred may be InvalidOid.
  */
-extern Oid	truust_account_role(const char *server_name, Oid preferred);
+extern Oid truust_account_role(const char *server_name, Oid preferred);
 
-#endif							/* TRUUST_CREDENTIALS_H */
+#endif /* TRUUST_CREDENTIALS_H */

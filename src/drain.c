@@ -19,11 +19,11 @@
 
 PG_FUNCTION_INFO_V1(truust_drain);
 
-static long (*pieces[MAX_PIECES]) (void);
-static int	n_pieces = 0;
+static long (*pieces[MAX_PIECES])(void);
+static int n_pieces = 0;
 
 void
-truust_drain_add(long (*cycle) (void))
+truust_drain_add(long (*cycle)(void))
 {
 	if (n_pieces == MAX_PIECES)
 		elog(ERROR, "too many pieces of work");
@@ -34,7 +34,7 @@ static bool
 is_atomic(FunctionCallInfo fcinfo)
 {
 	return fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
-		castNode(CallContext, fcinfo->context)->atomic;
+		   castNode(CallContext, fcinfo->context)->atomic;
 }
 
 /*
@@ -43,13 +43,12 @@ is_atomic(FunctionCallInfo fcinfo)
 Datum
 truust_drain(PG_FUNCTION_ARGS)
 {
-	bool		worked;
+	bool worked;
 
 	if (is_atomic(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
-				 errmsg("truust_drain() cannot run inside a transaction block"),
-				 errdetail("It commits each batch by itself.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+						errmsg("truust_drain() cannot run inside a transaction block"),
+						errdetail("It commits each batch by itself.")));
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	do
 	{

@@ -13,6 +13,6 @@
  * between truust_worker_begin() and truust_worker_commit() and returns 0 where it
  * has done something or has more to do.  The pieces are run until none does.
  */
-extern void truust_drain_add(long (*cycle) (void));
+extern void truust_drain_add(long (*cycle)(void));
 
-#endif							/* TRUUST_DRAIN_H */
+#endif /* TRUUST_DRAIN_H */

@@ -37,22 +37,22 @@
 #define FUNCTION_PREFIX "truust_"
 
 const TruustEndpoint truust_endpoints[] = {
-#define X(operation, name, method, path, authenticated, repeat, lookup, why) \
+#define X(operation, name, method, path, authenticated, repeat, lookup, why)                       \
 	{operation, name, method, path, authenticated, repeat, lookup, why, #lookup},
 #include "endpointlist.h"
 #undef X
 };
 
-const int	truust_n_endpoints = lengthof(truust_endpoints);
+const int truust_n_endpoints = lengthof(truust_endpoints);
 
 /*
  * Booleans that the API writes as JSON booleans; all the others are 0/1.
  */
 static const struct
 {
-	const char *name;			/* of the endpoint */
+	const char *name; /* of the endpoint */
 	const char *parameter;
-}			json_booleans[] = {
+} json_booleans[] = {
 	{"list_orders", "sandbox"},
 	{"validate_order", "auto_accept"},
 	{"create_subscription", "auto_settle"},
@@ -64,14 +64,15 @@ static const struct
 
 typedef struct SignatureEntry
 {
-	Oid			function;		/* hash key */
-	MemoryContext context;
+	Oid				 function; /* hash key */
+	uint32			 hash;	   /* of its row in pg_proc, as invalidations name it */
+	bool			 stale;	   /* the row has changed */
+	MemoryContext	 context;
 	TruustSignature *signature;
 } SignatureEntry;
 
 static HTAB *signatures = NULL;
-static bool signatures_stale = false;
-static Oid	extension_schema = InvalidOid;
+static Oid	 extension_schema = InvalidOid;
 
 const TruustEndpoint *
 truust_endpoint_find(const char *name)
@@ -82,38 +83,31 @@ truust_endpoint_find(const char *name)
 	return NULL;
 }
 
+/* hashvalue 0: every row may have changed. */
 static void
 on_invalidation(Datum arg, int cacheid, uint32 hashvalue)
 {
-	signatures_stale = true;	/* someone may be using one right now: free later */
+	SignatureEntry *entry;
+	HASH_SEQ_STATUS seq;
+
+	hash_seq_init(&seq, signatures);
+	while ((entry = hash_seq_search(&seq)) != NULL)
+		if (hashvalue == 0 || entry->hash == hashvalue)
+			entry->stale = true;
 	extension_schema = InvalidOid;
 }
 
 static void
 prepare_cache(void)
 {
-	SignatureEntry *entry;
-	HASH_SEQ_STATUS seq;
+	HASHCTL ctl = {0};
 
-	if (signatures == NULL)
-	{
-		HASHCTL		ctl = {0};
-
-		ctl.keysize = sizeof(Oid);
-		ctl.entrysize = sizeof(SignatureEntry);
-		signatures = hash_create("truust signatures", 128, &ctl, HASH_ELEM | HASH_BLOBS);
-		CacheRegisterSyscacheCallback(PROCOID, on_invalidation, (Datum) 0);
-	}
-	if (!signatures_stale)
+	if (signatures)
 		return;
-	hash_seq_init(&seq, signatures);
-	while ((entry = hash_seq_search(&seq)) != NULL)
-	{
-		if (entry->context)
-			MemoryContextDelete(entry->context);
-		hash_search(signatures, &entry->function, HASH_REMOVE, NULL);
-	}
-	signatures_stale = false;
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(SignatureEntry);
+	signatures = hash_create("truust signatures", 128, &ctl, HASH_ELEM | HASH_BLOBS);
+	CacheRegisterSyscacheCallback(PROCOID, on_invalidation, (Datum) 0);
 }
 
 Oid
@@ -139,10 +133,9 @@ truust_extension_schema(void)
 	table_close(rel, AccessShareLock);
 
 	if (!OidIsValid(extension_schema))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"truust\" is not installed in this database"),
-				 errhint("CREATE EXTENSION truust;")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("extension \"truust\" is not installed in this database"),
+						errhint("CREATE EXTENSION truust;")));
 	return extension_schema;
 }
 
@@ -190,10 +183,10 @@ static void
 fill_parameters(TruustSignature *signature, HeapTuple proc)
 {
 	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
-	Oid		   *types;
-	char	  **names;
-	char	   *modes;
-	int			n = get_func_arg_info(proc, &types, &names, &modes);
+	Oid			*types;
+	char	   **names;
+	char		*modes;
+	int			 n = get_func_arg_info(proc, &types, &names, &modes);
 
 	signature->n_parameters = n;
 	signature->parameters = palloc0(sizeof(TruustParameter) * Max(n, 1));
@@ -213,9 +206,9 @@ fill_parameters(TruustSignature *signature, HeapTuple proc)
 static TruustResource
 resource_of(Oid result_type)
 {
-	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(result_type));
+	HeapTuple	   tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(result_type));
 	TruustResource resource = TRUUST_A_RESOURCE;
-	const char *name;
+	const char	  *name;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for type %u", result_type);
@@ -233,18 +226,19 @@ resource_of(Oid result_type)
 static TruustSignature *
 build_signature(HeapTuple proc)
 {
-	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
-	const char *proname = NameStr(form->proname);
+	Form_pg_proc		  form = (Form_pg_proc) GETSTRUCT(proc);
+	const char			 *proname = NameStr(form->proname);
 	const TruustEndpoint *endpoint = NULL;
-	TruustSignature *signature;
+	TruustSignature		 *signature;
 
 	if (strncmp(proname, FUNCTION_PREFIX, strlen(FUNCTION_PREFIX)) == 0)
 		endpoint = truust_endpoint_find(proname + strlen(FUNCTION_PREFIX));
 	if (endpoint == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function \"%s\" is no operation of the Truust API", proname),
-				 errhint("A function that calls the API keeps the name that the extension gave it.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_FUNCTION),
+			 errmsg("function \"%s\" is no operation of the Truust API", proname),
+			 errhint("A function that calls the API keeps the name that the extension gave it.")));
 
 	signature = palloc0(sizeof(TruustSignature));
 	signature->endpoint = endpoint;
@@ -257,32 +251,44 @@ build_signature(HeapTuple proc)
 	return signature;
 }
 
+/* Read a function's signature into a context of its own. */
+static MemoryContext
+read_signature(Oid function, TruustSignature **signature)
+{
+	HeapTuple	  proc = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	MemoryContext cxt, old;
+
+	if (!HeapTupleIsValid(proc))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+						errmsg("function with OID %u does not exist", function)));
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "truust signature", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	*signature = build_signature(proc);
+	MemoryContextSwitchTo(old);
+	ReleaseSysCache(proc);
+	return cxt;
+}
+
 const TruustSignature *
 truust_endpoint_signature_of(Oid function)
 {
-	SignatureEntry *entry;
-	HeapTuple	proc;
-	MemoryContext cxt,
-				old;
+	SignatureEntry	*entry;
+	MemoryContext	 cxt;
 	TruustSignature *signature;
+	bool			 found;
 
 	prepare_cache();
 	entry = hash_search(signatures, &function, HASH_FIND, NULL);
-	if (entry)
+	if (entry && !entry->stale)
 		return entry->signature;
 
-	proc = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	if (!HeapTupleIsValid(proc))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function with OID %u does not exist", function)));
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "truust signature", ALLOCSET_SMALL_SIZES);
-	old = MemoryContextSwitchTo(cxt);
-	signature = build_signature(proc);
-	MemoryContextSwitchTo(old);
-	ReleaseSysCache(proc);
-
-	entry = hash_search(signatures, &function, HASH_ENTER, NULL);
+	cxt = read_signature(function, &signature);
+	entry = hash_search(signatures, &function, HASH_ENTER, &found);
+	if (found)
+		/* a call further up the stack may be using the old one: it goes with the transaction */
+		MemoryContextSetParent(entry->context, TopTransactionContext);
+	entry->hash = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function));
+	entry->stale = false;
 	entry->context = cxt;
 	entry->signature = signature;
 	MemoryContextSetParent(cxt, TopMemoryContext);
@@ -292,10 +298,10 @@ truust_endpoint_signature_of(Oid function)
 const TruustSignature *
 truust_endpoint_signature(const TruustEndpoint *endpoint)
 {
-	char	   *name = psprintf(FUNCTION_PREFIX "%s", endpoint->name);
-	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
-	Oid			schema = truust_extension_schema();
-	Oid			function = InvalidOid;
+	char	 *name = psprintf(FUNCTION_PREFIX "%s", endpoint->name);
+	CatCList *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+	Oid		  schema = truust_extension_schema();
+	Oid		  function = InvalidOid;
 
 	for (int i = 0; i < list->n_members; i++)
 	{
@@ -307,8 +313,7 @@ truust_endpoint_signature(const TruustEndpoint *endpoint)
 	ReleaseSysCacheList(list);
 	if (!OidIsValid(function))
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function %s does not exist", name),
+				(errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %s does not exist", name),
 				 errhint("Bring the extension up to date with ALTER EXTENSION truust UPDATE.")));
 	pfree(name);
 	return truust_endpoint_signature_of(function);

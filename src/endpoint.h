@@ -18,10 +18,10 @@
  */
 typedef enum TruustRepeat
 {
-	TRUUST_SAFE,				/* changes nothing: repeat at will, even in a session */
-	TRUUST_HARMLESS,			/* a second time leaves things as the first did: the worker repeats it */
-	TRUUST_FINDABLE,			/* look at Truust first (see TruustLookup), then repeat if it is not there */
-	TRUUST_UNCERTAIN			/* no way to tell: a person decides */
+	TRUUST_SAFE,	 /* changes nothing: repeat at will, even in a session */
+	TRUUST_HARMLESS, /* a second time leaves things as the first did: the worker repeats it */
+	TRUUST_FINDABLE, /* look at Truust first (see TruustLookup), then repeat if it is not there */
+	TRUUST_UNCERTAIN /* no way to tell: a person decides */
 } TruustRepeat;
 
 /*
@@ -30,37 +30,37 @@ typedef enum TruustRepeat
 typedef enum TruustLookup
 {
 	TRUUST_LOOKUP_NONE,
-	TRUUST_LOOKUP_ORDER_MARKER, /* list orders by tag, compare the marker in metadata */
-	TRUUST_LOOKUP_BUNDLE_MARKER,	/* list bundles, compare the marker */
-	TRUUST_LOOKUP_WALLET_MARKER,	/* list wallets, compare the marker */
-	TRUUST_LOOKUP_ADDRESS_MARKER,	/* list the customer's addresses, compare the marker */
-	TRUUST_LOOKUP_BANK_MARKER,	/* list the customer's bank accounts, compare the marker */
-	TRUUST_LOOKUP_SUBSCRIPTION_MARKER,	/* list subscriptions, compare the marker */
-	TRUUST_LOOKUP_ORDER_STATUS, /* get the order: is it at, or past, what the request asks for */
-	TRUUST_LOOKUP_ORDER_PAYIN,	/* get the order's payin */
-	TRUUST_LOOKUP_ORDER_PAYOUT, /* get the order's payout */
-	TRUUST_LOOKUP_REFUND_MARKER,	/* list refunds, compare the marker */
-	TRUUST_LOOKUP_PAYIN_STATUS, /* get the payin: is it cancelled */
-	TRUUST_LOOKUP_SUBSCRIPTION_STATUS,	/* get the subscription: is it cancelled */
-	TRUUST_LOOKUP_VERIFICATION_STATUS,	/* get the verification: has its review been asked for */
-	TRUUST_LOOKUP_CARD_GONE		/* get the card: is it gone */
+	TRUUST_LOOKUP_ORDER_MARKER,		   /* list orders by tag, compare the marker in metadata */
+	TRUUST_LOOKUP_BUNDLE_MARKER,	   /* list bundles, compare the marker */
+	TRUUST_LOOKUP_WALLET_MARKER,	   /* list wallets, compare the marker */
+	TRUUST_LOOKUP_ADDRESS_MARKER,	   /* list the customer's addresses, compare the marker */
+	TRUUST_LOOKUP_BANK_MARKER,		   /* list the customer's bank accounts, compare the marker */
+	TRUUST_LOOKUP_SUBSCRIPTION_MARKER, /* list subscriptions, compare the marker */
+	TRUUST_LOOKUP_ORDER_STATUS,	 /* get the order: is it at, or past, what the request asks for */
+	TRUUST_LOOKUP_ORDER_PAYIN,	 /* get the order's payin */
+	TRUUST_LOOKUP_ORDER_PAYOUT,	 /* get the order's payout */
+	TRUUST_LOOKUP_REFUND_MARKER, /* list refunds, compare the marker */
+	TRUUST_LOOKUP_PAYIN_STATUS,	 /* get the payin: is it cancelled */
+	TRUUST_LOOKUP_SUBSCRIPTION_STATUS, /* get the subscription: is it cancelled */
+	TRUUST_LOOKUP_VERIFICATION_STATUS, /* get the verification: has its review been asked for */
+	TRUUST_LOOKUP_CARD_GONE			   /* get the card: is it gone */
 } TruustLookup;
 
 typedef struct TruustEndpoint
 {
-	const char *operation;		/* createOrder: the API's operationId */
-	const char *name;			/* create_order: the SQL function without truust_ */
-	const char *method;
-	const char *path;			/* below the version path: /orders/{order_id} */
-	bool		authenticated;	/* whether a key is sent */
+	const char	*operation; /* createOrder: the API's operationId */
+	const char	*name;		/* create_order: the SQL function without truust_ */
+	const char	*method;
+	const char	*path;			/* below the version path: /orders/{order_id} */
+	bool		 authenticated; /* whether a key is sent */
 	TruustRepeat repeat;
 	TruustLookup lookup;
-	const char *why;			/* the reason for repeat and lookup, one sentence */
-	const char *lookup_name;	/* TRUUST_LOOKUP_..., for people */
+	const char	*why;		  /* the reason for repeat and lookup, one sentence */
+	const char	*lookup_name; /* TRUUST_LOOKUP_..., for people */
 } TruustEndpoint;
 
 extern const TruustEndpoint truust_endpoints[];
-extern const int truust_n_endpoints;
+extern const int			truust_n_endpoints;
 
 /* The row of a SQL function's name without truust_, or NULL. */
 extern const TruustEndpoint *truust_endpoint_find(const char *name);
@@ -71,14 +71,14 @@ typedef enum TruustPlace
 	TRUUST_IN_PATH,
 	TRUUST_IN_QUERY,
 	TRUUST_IN_BODY,
-	TRUUST_IN_EXTRA,			/* the object merged into the body */
-	TRUUST_IN_CLIENT			/* for the extension itself: max_rows */
+	TRUUST_IN_EXTRA, /* the object merged into the body */
+	TRUUST_IN_CLIENT /* for the extension itself: max_rows */
 } TruustPlace;
 
 typedef struct TruustParameter
 {
-	char	   *name;			/* as in SQL */
-	char	   *wire_name;		/* as the API spells it */
+	char	   *name;	   /* as in SQL */
+	char	   *wire_name; /* as the API spells it */
 	Oid			type;
 	TruustPlace place;
 	bool		required;		/* no DEFAULT in SQL */
@@ -97,13 +97,13 @@ typedef enum TruustResource
 typedef struct TruustSignature
 {
 	const TruustEndpoint *endpoint;
-	Oid			function;
-	Oid			result_type;	/* composite, jsonb or void */
-	TruustResource resource;
-	bool		returns_set;
-	bool		is_write;		/* method other than GET */
-	int			n_parameters;
-	TruustParameter *parameters;
+	Oid					  function;
+	Oid					  result_type; /* composite, jsonb or void */
+	TruustResource		  resource;
+	bool				  returns_set;
+	bool				  is_write; /* method other than GET */
+	int					  n_parameters;
+	TruustParameter		 *parameters;
 } TruustSignature;
 
 /*
@@ -117,6 +117,6 @@ extern const TruustSignature *truust_endpoint_signature(const TruustEndpoint *en
 extern const TruustSignature *truust_endpoint_signature_of(Oid function);
 
 /* OID of the schema that holds the extension's functions and types. */
-extern Oid	truust_extension_schema(void);
+extern Oid truust_extension_schema(void);
 
-#endif							/* TRUUST_ENDPOINT_H */
+#endif /* TRUUST_ENDPOINT_H */

@@ -20,7 +20,7 @@
 
 #include "errors.h"
 
-#define MAX_WORDS 4096			/* bytes of foreign words in one error */
+#define MAX_WORDS 4096 /* bytes of foreign words in one error */
 
 #define KEY_PREFIX "sk_"
 #define KEY_REPLACEMENT "sk_***"
@@ -32,29 +32,33 @@
  */
 typedef struct StatusRow
 {
-	int			from,
-				to;
+	int			from, to;
 	int			sqlstate;
-	const char *fact;			/* completes "truust_create_order ..." */
-	const char *hint;			/* or NULL */
+	const char *fact; /* completes "truust_create_order ..." */
+	const char *hint; /* or NULL */
 } StatusRow;
 
 static const StatusRow status_rows[] = {
-	{401, 401, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "was refused: the API does not accept the secret key",
-	"Set the current key with ALTER USER MAPPING ... OPTIONS (SET secret_key '...')."},
+	{401, 401, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+	 "was refused: the API does not accept the secret key",
+	 "Set the current key with ALTER USER MAPPING ... OPTIONS (SET secret_key '...')."},
 	{403, 403, ERRCODE_INSUFFICIENT_PRIVILEGE, "was refused: the account may not do this",
-	"The key is valid, but the account or the resource's kind does not permit the operation."},
+	 "The key is valid, but the account or the resource's kind does not permit the operation."},
 	{404, 404, ERRCODE_NO_DATA_FOUND, "was refused: the API knows no such resource",
-	"The id may belong to another account or environment than server and user mapping point to."},
-	{409, 409, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "was refused: it conflicts with the resource's state",
-	"Read the resource again and decide by its current status."},
+	 "The id may belong to another account or environment than server and user mapping point to."},
+	{409, 409, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+	 "was refused: it conflicts with the resource's state",
+	 "Read the resource again and decide by its current status."},
 	{429, 429, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, "was refused: too many requests",
-	"Nothing was executed. Try again later, or spread the calls: deferred requests slow down by themselves."},
-	{400, 499, ERRCODE_INVALID_PARAMETER_VALUE, "was refused: the API does not accept the parameters", NULL},
+	 "Nothing was executed. Try again later, or spread the calls: deferred requests slow down by "
+	 "themselves."},
+	{400, 499, ERRCODE_INVALID_PARAMETER_VALUE,
+	 "was refused: the API does not accept the parameters", NULL},
 	{500, 599, ERRCODE_SYSTEM_ERROR, "failed inside the API",
-	"The fault is not in the parameters. Try again later; before a write is repeated, look whether it took effect."},
+	 "The fault is not in the parameters. Try again later; before a write is repeated, look "
+	 "whether it took effect."},
 	{INT_MIN, INT_MAX, ERRCODE_PROTOCOL_VIOLATION, "got an answer that the API does not define",
-	"Check base_url of the server: something else than the API may have answered."},
+	 "Check base_url of the server: something else than the API may have answered."},
 };
 
 static const StatusRow *
@@ -83,23 +87,23 @@ truust_sqlstate_of_outcome(TruustOutcome outcome, bool maybe_sent)
 			return ERRCODE_PROTOCOL_VIOLATION;
 		default:
 			return maybe_sent ? ERRCODE_CONNECTION_FAILURE
-				: ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
+							  : ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
 	}
 }
 
 static bool
 is_key_character(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		c == '_' || c == '-' || c == '.';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+		   c == '-' || c == '.';
 }
 
 char *
 truust_without_secrets(const char *words)
 {
 	StringInfoData out;
-	int			len = strlen(words);
-	const char *end = words + (len > MAX_WORDS ? pg_mbcliplen(words, len, MAX_WORDS) : len);
+	int			   len = strlen(words);
+	const char	  *end = words + (len > MAX_WORDS ? pg_mbcliplen(words, len, MAX_WORDS) : len);
 
 	initStringInfo(&out);
 	while (words < end)
@@ -122,7 +126,7 @@ void
 truust_throw_status(const char *operation, int status, const char *message, const char *field_lines)
 {
 	const StatusRow *row = find_status(status);
-	StringInfoData detail;
+	StringInfoData	 detail;
 
 	initStringInfo(&detail);
 	appendStringInfo(&detail, "HTTP status %d", status);
@@ -133,10 +137,8 @@ truust_throw_status(const char *operation, int status, const char *message, cons
 	if (field_lines && field_lines[0])
 		appendStringInfo(&detail, "\n%s", truust_without_secrets(field_lines));
 	ereport(ERROR,
-			(errcode(row->sqlstate),
-			 errmsg("%s %s", operation, row->fact),
-			 errdetail_internal("%s", detail.data),
-			 row->hint ? errhint("%s", row->hint) : 0));
+			(errcode(row->sqlstate), errmsg("%s %s", operation, row->fact),
+			 errdetail_internal("%s", detail.data), row->hint ? errhint("%s", row->hint) : 0));
 	pg_unreachable();
 }
 
@@ -153,7 +155,7 @@ fact_of_outcome(TruustOutcome outcome, bool maybe_sent)
 			return "lost the connection to the API before the answer was complete";
 		case TRUUST_TIMED_OUT:
 			return maybe_sent ? "got no complete answer from the API in time"
-				: "could not connect to the API in time";
+							  : "could not connect to the API in time";
 		case TRUUST_TOO_LARGE:
 			return "got an answer that is too large";
 		case TRUUST_MALFORMED:
@@ -177,7 +179,8 @@ static const char *
 hint_of_outcome(TruustOutcome outcome, bool maybe_sent, bool is_write)
 {
 	if (maybe_sent && is_write)
-		return "It is not repeated by itself. Look first whether it took effect (list the resources by tag, or read the resource), and only then repeat it.";
+		return "It is not repeated by itself. Look first whether it took effect (list the "
+			   "resources by tag, or read the resource), and only then repeat it.";
 	switch (outcome)
 	{
 		case TRUUST_TIMED_OUT:
@@ -204,11 +207,10 @@ truust_throw_outcome(const char *operation, TruustOutcome outcome, const char *c
 	if (words[0] >= 'a' && words[0] <= 'z')
 		words[0] += 'A' - 'a';
 
-	ereport(ERROR,
-			(errcode(truust_sqlstate_of_outcome(outcome, maybe_sent)),
-			 errmsg("%s %s", operation, fact_of_outcome(outcome, maybe_sent)),
-			 errdetail_internal("%s%s%s", words, last == '.' ? "" : ".",
-								fate_of_request(maybe_sent, is_write)),
-			 hint ? errhint("%s", hint) : 0));
+	ereport(ERROR, (errcode(truust_sqlstate_of_outcome(outcome, maybe_sent)),
+					errmsg("%s %s", operation, fact_of_outcome(outcome, maybe_sent)),
+					errdetail_internal("%s%s%s", words, last == '.' ? "" : ".",
+									   fate_of_request(maybe_sent, is_write)),
+					hint ? errhint("%s", hint) : 0));
 	pg_unreachable();
 }

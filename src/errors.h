@@ -17,23 +17,23 @@
  */
 typedef enum TruustOutcome
 {
-	TRUUST_ANSWERED = 0,		/* a whole HTTP answer arrived: see the status */
-	TRUUST_NO_CONNECTION,		/* never connected, or TLS refused: provably not sent */
-	TRUUST_LOST,				/* the connection broke after it was made */
-	TRUUST_TIMED_OUT,			/* connect_timeout or request_timeout ran out */
-	TRUUST_TOO_LARGE,			/* over truust.max_response_size */
-	TRUUST_MALFORMED			/* not HTTP, or not what HTTP allows here */
+	TRUUST_ANSWERED = 0,  /* a whole HTTP answer arrived: see the status */
+	TRUUST_NO_CONNECTION, /* never connected, or TLS refused: provably not sent */
+	TRUUST_LOST,		  /* the connection broke after it was made */
+	TRUUST_TIMED_OUT,	  /* connect_timeout or request_timeout ran out */
+	TRUUST_TOO_LARGE,	  /* over truust.max_response_size */
+	TRUUST_MALFORMED	  /* not HTTP, or not what HTTP allows here */
 } TruustOutcome;
 
 /*
  * SQLSTATE of an HTTP status of 400 or more (as in the interface's table).
  */
-extern int	truust_sqlstate_of_status(int status);
+extern int truust_sqlstate_of_status(int status);
 
 /*
  * SQLSTATE of an outcome other than TRUUST_ANSWERED.
  */
-extern int	truust_sqlstate_of_outcome(TruustOutcome outcome, bool maybe_sent);
+extern int truust_sqlstate_of_outcome(TruustOutcome outcome, bool maybe_sent);
 
 /*
  * A palloc'd copy of words from outside, fit for an error, a log line or a
@@ -62,4 +62,4 @@ extern void truust_throw_status(const char *operation, int status, const char *m
 extern void truust_throw_outcome(const char *operation, TruustOutcome outcome, const char *cause,
 								 bool maybe_sent, bool is_write) __attribute__((noreturn));
 
-#endif							/* TRUUST_ERRORS_H */
+#endif /* TRUUST_ERRORS_H */

@@ -35,7 +35,7 @@ PG_FUNCTION_INFO_V1(truust_endpoint_rows);
 void
 truust_call_arguments(FunctionCallInfo fcinfo, Datum **values, bool **nulls)
 {
-	int			n = PG_NARGS();
+	int n = PG_NARGS();
 
 	*values = palloc(sizeof(Datum) * Max(n, 1));
 	*nulls = palloc(sizeof(bool) * Max(n, 1));
@@ -92,17 +92,16 @@ result_desc(FunctionCallInfo fcinfo, Oid type)
 static Datum
 single_result(FunctionCallInfo fcinfo, const TruustSignature *signature, Jsonb *answer)
 {
-	Jsonb	   *resource = truust_json_resource(answer);
+	Jsonb *resource = truust_json_resource(answer);
 
 	if (signature->result_type == VOIDOID)
 		PG_RETURN_VOID();
 	if (resource == NULL)
-		throw_empty_answer(signature);
+		PG_RETURN_NULL(); /* done, and there is nothing to say of it */
 	if (signature->result_type == JSONBOID)
 		PG_RETURN_JSONB_P(resource);
-	return HeapTupleGetDatum(truust_json_to_tuple(resource,
-												  result_desc(fcinfo, signature->result_type),
-												  signature->endpoint->name));
+	return HeapTupleGetDatum(truust_json_to_tuple(
+		resource, result_desc(fcinfo, signature->result_type), signature->endpoint->name));
 }
 
 /*
@@ -112,16 +111,16 @@ Datum
 truust_call(PG_FUNCTION_ARGS)
 {
 	const TruustSignature *signature = truust_endpoint_signature_of(fcinfo->flinfo->fn_oid);
-	const TruustAccount *account = truust_account_get(NULL, GetUserId());
-	TruustWire	wire;
-	Datum	   *values;
-	bool	   *nulls;
-	Jsonb	   *answer;
+	const TruustAccount	  *account = truust_account_get(NULL, GetUserId());
+	TruustWire			   wire;
+	Datum				  *values;
+	bool				  *nulls;
+	Jsonb				  *answer;
 
 	truust_call_arguments(fcinfo, &values, &nulls);
 	truust_wire_build(&wire, signature, account, values, nulls);
 	answer = truust_api_call(&wire, account);
-	if (signature->is_write && answer)
+	if (signature->is_write && truust_json_resource(answer))
 		note_result(signature, account, truust_json_resource(answer));
 	return single_result(fcinfo, signature, answer);
 }
@@ -130,22 +129,23 @@ truust_call(PG_FUNCTION_ARGS)
 typedef struct ManyState
 {
 	const TruustSignature *signature;
-	TupleDesc	desc;
-	Tuplestorestate *store;
-	HeapTuple  *tuples;
-	int			n;
-	int			next;			/* first row that is not in the store yet */
+	TupleDesc			   desc;
+	Tuplestorestate		  *store;
+	HeapTuple			  *tuples;
+	int					   n;
+	int					   next; /* first row that is not in the store yet */
 } ManyState;
 
 static void
 many_done(int i, Jsonb *answer, void *arg)
 {
-	ManyState  *state = (ManyState *) arg;
-	Jsonb	   *resource = truust_json_resource(answer);
+	ManyState *state = (ManyState *) arg;
+	Jsonb	  *resource = truust_json_resource(answer);
 
 	if (resource == NULL)
 		throw_empty_answer(state->signature);
-	state->tuples[i] = truust_json_to_tuple(resource, state->desc, state->signature->endpoint->name);
+	state->tuples[i] =
+		truust_json_to_tuple(resource, state->desc, state->signature->endpoint->name);
 	while (state->next < state->n && state->tuples[state->next] != NULL)
 	{
 		tuplestore_puttuple(state->store, state->tuples[state->next]);
@@ -158,7 +158,7 @@ many_done(int i, Jsonb *answer, void *arg)
 static const TruustSignature *
 many_signature(FunctionCallInfo fcinfo)
 {
-	char	   *name = get_func_name(fcinfo->flinfo->fn_oid);
+	char				 *name = get_func_name(fcinfo->flinfo->fn_oid);
 	const TruustEndpoint *endpoint;
 
 	name[strlen(name) - 1] = '\0';
@@ -175,12 +175,12 @@ Datum
 truust_get_many(PG_FUNCTION_ARGS)
 {
 	const TruustSignature *signature = many_signature(fcinfo);
-	const TruustAccount *account = truust_account_get(NULL, GetUserId());
-	ManyState	state = {.signature = signature};
-	ArrayType  *array;
-	Datum	   *ids;
-	bool	   *nulls;
-	TruustWire *wires;
+	const TruustAccount	  *account = truust_account_get(NULL, GetUserId());
+	ManyState			   state = {.signature = signature};
+	ArrayType			  *array;
+	Datum				  *ids;
+	bool				  *nulls;
+	TruustWire			  *wires;
 
 	state.store = truust_materialize(fcinfo, &state.desc);
 	if (PG_ARGISNULL(0))
@@ -191,8 +191,8 @@ truust_get_many(PG_FUNCTION_ARGS)
 					  ARR_ELEMTYPE(array) == INT8OID ? TYPALIGN_DOUBLE : TYPALIGN_INT, &ids, &nulls,
 					  &state.n);
 	wires = palloc_extended(sizeof(TruustWire) * Max(state.n, 1), MCXT_ALLOC_HUGE);
-	state.tuples = palloc_extended(sizeof(HeapTuple) * Max(state.n, 1),
-								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	state.tuples =
+		palloc_extended(sizeof(HeapTuple) * Max(state.n, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < state.n; i++)
 		truust_wire_build(&wires[i], signature, account, &ids[i], &nulls[i]);
 	truust_api_call_many(wires, state.n, account, many_done, &state);
@@ -203,11 +203,11 @@ truust_get_many(PG_FUNCTION_ARGS)
 static char *
 origin_of(const char *url)
 {
-	CURLU	   *handle = curl_url();
-	char	   *scheme = NULL;
-	char	   *host = NULL;
-	char	   *port = NULL;
-	char	   *result = NULL;
+	CURLU *handle = curl_url();
+	char  *scheme = NULL;
+	char  *host = NULL;
+	char  *port = NULL;
+	char  *result = NULL;
 
 	if (handle && curl_url_set(handle, CURLUPART_URL, url, 0) == CURLUE_OK &&
 		curl_url_get(handle, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
@@ -225,19 +225,19 @@ origin_of(const char *url)
 static void
 check_direct_link(const char *link, int64 payin_id, const TruustAccount *account)
 {
-	char	   *origin;
+	char *origin;
 
 	if (link == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("payin " INT64_FORMAT " has no direct_link", payin_id),
-				 errhint("Only a payin with a saved card can be charged by the merchant: create it with card_id.")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("payin " INT64_FORMAT " has no direct_link", payin_id),
+						errhint("Only a payin with a saved card can be charged by the merchant: "
+								"create it with card_id.")));
 	origin = origin_of(link);
 	if (origin == NULL || strcmp(origin, origin_of(account->base_url)) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("direct_link of payin " INT64_FORMAT " leads away from server \"%s\"", payin_id,
-						account->server_name),
+				 errmsg("direct_link of payin " INT64_FORMAT " leads away from server \"%s\"",
+						payin_id, account->server_name),
 				 errdetail("The link is %s, the server %s. Nothing was sent there.", link,
 						   account->base_url)));
 }
@@ -248,17 +248,21 @@ check_direct_link(const char *link, int64 payin_id, const TruustAccount *account
 Datum
 truust_charge_direct_link(PG_FUNCTION_ARGS)
 {
-	static const TruustEndpoint charge = {
-		"chargeDirectLink", "charge_direct_link", "POST", "", true, TRUUST_UNCERTAIN,
-		TRUUST_LOOKUP_NONE, "a second POST may charge the card a second time", "TRUUST_LOOKUP_NONE"
-	};
-	const TruustSignature *get = truust_endpoint_signature(truust_endpoint_find("get_payin"));
-	const TruustAccount *account = truust_account_get(NULL, GetUserId());
-	Datum		id = PG_GETARG_DATUM(0);
-	bool		isnull = PG_ARGISNULL(0);
-	TruustWire	read,
-				write = {.endpoint = &charge};
-	Jsonb	   *payin;
+	static const TruustEndpoint charge = {"chargeDirectLink",
+										  "charge_direct_link",
+										  "POST",
+										  "",
+										  true,
+										  TRUUST_UNCERTAIN,
+										  TRUUST_LOOKUP_NONE,
+										  "a second POST may charge the card a second time",
+										  "TRUUST_LOOKUP_NONE"};
+	const TruustSignature	   *get = truust_endpoint_signature(truust_endpoint_find("get_payin"));
+	const TruustAccount		   *account = truust_account_get(NULL, GetUserId());
+	Datum						id = PG_GETARG_DATUM(0);
+	bool						isnull = PG_ARGISNULL(0);
+	TruustWire read, write = {.endpoint = &charge, .wanted = TRUUST_WANTS_ANYTHING};
+	Jsonb	  *payin;
 
 	truust_wire_build(&read, get, account, &id, &isnull);
 	payin = truust_json_resource(truust_api_call(&read, account));
@@ -292,7 +296,7 @@ repeat_name(TruustRepeat repeat)
 static char *
 lookup_name(const TruustEndpoint *endpoint)
 {
-	char	   *name = pstrdup(endpoint->lookup_name + strlen("TRUUST_LOOKUP_"));
+	char *name = pstrdup(endpoint->lookup_name + strlen("TRUUST_LOOKUP_"));
 
 	for (char *p = name; *p; p++)
 		*p = pg_ascii_tolower((unsigned char) *p);
@@ -305,14 +309,14 @@ lookup_name(const TruustEndpoint *endpoint)
 Datum
 truust_endpoint_rows(PG_FUNCTION_ARGS)
 {
-	TupleDesc	desc;
+	TupleDesc		 desc;
 	Tuplestorestate *store = truust_materialize(fcinfo, &desc);
 
 	for (int i = 0; i < truust_n_endpoints; i++)
 	{
 		const TruustEndpoint *e = &truust_endpoints[i];
-		Datum		values[8];
-		bool		nulls[8] = {0};
+		Datum				  values[8];
+		bool				  nulls[8] = {0};
 
 		values[0] = CStringGetTextDatum(e->operation);
 		values[1] = CStringGetTextDatum(e->name);

@@ -13,4 +13,4 @@
 /* The call's arguments as arrays, in the order of the declaration. */
 extern void truust_call_arguments(FunctionCallInfo fcinfo, Datum **values, bool **nulls);
 
-#endif							/* TRUUST_FUNCTIONS_H */
+#endif /* TRUUST_FUNCTIONS_H */

@@ -28,8 +28,8 @@ static dlist_head running = DLIST_STATIC_INIT(running);
 static dlist_head done = DLIST_STATIC_INIT(done);
 static dlist_head collected = DLIST_STATIC_INIT(collected);
 
-static int	n_running = 0;		/* zombies are not counted */
-static int	n_done = 0;
+static int n_running = 0; /* zombies are not counted */
+static int n_done = 0;
 
 static void
 move_to(TruustHttpTransfer *t, dlist_head *list, TruustTransferState state)
@@ -43,10 +43,10 @@ move_to(TruustHttpTransfer *t, dlist_head *list, TruustTransferState state)
 static int
 count_unconnected(void)
 {
-	dlist_iter	iter;
-	int			n = 0;
+	dlist_iter iter;
+	int		   n = 0;
 
-	dlist_foreach(iter, &running)
+	dlist_foreach (iter, &running)
 	{
 		TruustHttpTransfer *t = dlist_container(TruustHttpTransfer, node, iter.cur);
 
@@ -60,7 +60,7 @@ void
 truust_http_start(TruustHttpRequest *req)
 {
 	TruustHttpTransfer *t;
-	CURLMcode	code;
+	CURLMcode			code;
 
 	truust_http_open();
 	truust_http_reserve(n_running > 0 ? count_unconnected() : 0);
@@ -72,9 +72,8 @@ truust_http_start(TruustHttpRequest *req)
 	if (code != CURLM_OK)
 	{
 		truust_http_transfer_destroy(t);
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("could not start an HTTP request: %s", curl_multi_strerror(code))));
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY),
+						errmsg("could not start an HTTP request: %s", curl_multi_strerror(code))));
 	}
 	dlist_push_tail(&running, &t->node);
 	n_running++;
@@ -86,7 +85,7 @@ static void
 collect_finished(void)
 {
 	TruustHttpTransfer *t;
-	CURLcode	code;
+	CURLcode			code;
 
 	while ((t = truust_http_finished(&code)) != NULL)
 	{
@@ -115,9 +114,9 @@ hand_out(TruustHttpTransfer *t)
 static TruustHttpRequest *
 next_done(void)
 {
-	dlist_iter	iter;
+	dlist_iter iter;
 
-	dlist_foreach(iter, &done)
+	dlist_foreach (iter, &done)
 	{
 		TruustHttpTransfer *t = dlist_container(TruustHttpTransfer, node, iter.cur);
 
@@ -131,7 +130,7 @@ next_done(void)
 static long
 left_until(int64 deadline)
 {
-	int64		left;
+	int64 left;
 
 	if (deadline == NO_DEADLINE)
 		return -1;
@@ -148,9 +147,9 @@ deadline_after(long timeout_ms)
 TruustHttpRequest *
 truust_http_next(long timeout_ms)
 {
-	int64		deadline = deadline_after(timeout_ms);
-	bool		waited = false;
-	bool		latch_is_set = false;
+	int64 deadline = deadline_after(timeout_ms);
+	bool  waited = false;
+	bool  latch_is_set = false;
 
 	truust_http_open();
 	for (;;)
@@ -161,7 +160,7 @@ truust_http_next(long timeout_ms)
 		/* before the wait too: a quick peer has answered while the request was being started */
 		collect_finished();
 		if ((req = next_done()) != NULL)
-			return req;			/* a latch that is set stays so: the next wait will see it */
+			return req; /* a latch that is set stays so: the next wait will see it */
 		if (latch_is_set)
 		{
 			ResetLatch(MyLatch);
@@ -200,7 +199,7 @@ truust_http_perform(TruustHttpRequest *req)
 void
 truust_http_pause(long ms)
 {
-	int64		deadline = deadline_after(Max(ms, 0));
+	int64 deadline = deadline_after(Max(ms, 0));
 
 	truust_http_open();
 	while (left_until(deadline) > 0)
@@ -221,12 +220,12 @@ static TruustHttpTransfer *
 find_transfer(const TruustHttpRequest *req)
 {
 	dlist_head *const lists[] = {&collected, &done, &running};
-	dlist_iter	iter;
+	dlist_iter		  iter;
 
 	if (req->transfer == NULL)
 		return NULL;
 	for (int i = 0; i < lengthof(lists); i++)
-		dlist_foreach(iter, lists[i])
+		dlist_foreach (iter, lists[i])
 		{
 			TruustHttpTransfer *t = dlist_container(TruustHttpTransfer, node, iter.cur);
 
@@ -306,9 +305,9 @@ static int
 give_up_list(dlist_head *list, bool all, ResourceOwner owner)
 {
 	dlist_mutable_iter iter;
-	int			n = 0;
+	int				   n = 0;
 
-	dlist_foreach_modify(iter, list)
+	dlist_foreach_modify (iter, list)
 	{
 		TruustHttpTransfer *t = dlist_container(TruustHttpTransfer, node, iter.cur);
 
@@ -336,7 +335,7 @@ static void
 release_owner(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
 {
 	ResourceOwner owner = CurrentResourceOwner;
-	int			n;
+	int			  n;
 
 	if (phase != RESOURCE_RELEASE_BEFORE_LOCKS || owner == NULL)
 		return;

@@ -19,28 +19,28 @@
 typedef struct TruustHttpRequest
 {
 	/* filled in by the caller */
-	const char *method;			/* GET, POST, PUT, DELETE */
-	const char *url;			/* escaped, http or https; no credentials in it */
-	const char *body;			/* UTF-8 JSON, or NULL for an empty body */
-	size_t		body_len;		/* bytes */
-	const char *bearer;			/* secret key, or NULL; copied into curl's own memory on start,
+	const char *method;			 /* GET, POST, PUT, DELETE */
+	const char *url;			 /* escaped, http or https; no credentials in it */
+	const char *body;			 /* UTF-8 JSON, or NULL for an empty body */
+	size_t		body_len;		 /* bytes */
+	const char *bearer;			 /* secret key, or NULL; copied into curl's own memory on start,
 								 * and that copy is wiped when the request is released */
-	const char *ca_file;		/* CA bundle, or NULL for the system's */
-	int			connect_timeout;	/* ms */
-	int			request_timeout;	/* ms, the whole request */
-	size_t		max_response;	/* bytes, headers not counted */
-	bool		repeatable;		/* false: never let the transport send it a second time by itself */
-	void	   *user;			/* the caller's own */
+	const char *ca_file;		 /* CA bundle, or NULL for the system's */
+	int			connect_timeout; /* ms */
+	int			request_timeout; /* ms, the whole request */
+	size_t		max_response;	 /* bytes, headers not counted */
+	bool		repeatable; /* false: never let the transport send it a second time by itself */
+	void	   *user;		/* the caller's own */
 
 	/* filled in by the engine */
 	TruustOutcome outcome;
-	bool		maybe_sent;		/* false: provably none of it reached the peer's application */
-	int			status;			/* HTTP status, 0 where none arrived */
-	char	   *response;		/* NUL-terminated, may hold NULs; the engine's until release */
-	size_t		response_len;
-	int			retry_after;	/* ms from now, -1 where not given */
-	int64		elapsed_us;		/* from start to done */
-	char		cause[256];		/* the transport's words where outcome is not TRUUST_ANSWERED */
+	bool		  maybe_sent; /* false: provably none of it reached the peer's application */
+	int			  status;	  /* HTTP status, 0 where none arrived */
+	char		 *response;	  /* NUL-terminated, may hold NULs; the engine's until release */
+	size_t		  response_len;
+	int			  retry_after; /* ms from now, -1 where not given */
+	int64		  elapsed_us;  /* from start to done */
+	char		  cause[256];  /* the transport's words where outcome is not TRUUST_ANSWERED */
 
 	/* the engine's own */
 	struct TruustHttpTransfer *transfer;
@@ -66,7 +66,7 @@ extern void truust_http_start(TruustHttpRequest *req);
 extern TruustHttpRequest *truust_http_next(long timeout_ms);
 
 /* Number of requests that were started and not yet returned by truust_http_next. */
-extern int	truust_http_in_flight(void);
+extern int truust_http_in_flight(void);
 
 /* Free what a finished request holds; its connection stays open for the next one. */
 extern void truust_http_release(TruustHttpRequest *req);
@@ -90,4 +90,4 @@ extern void truust_http_perform(TruustHttpRequest *req);
  */
 extern void truust_http_pause(long ms);
 
-#endif							/* TRUUST_HTTP_H */
+#endif /* TRUUST_HTTP_H */

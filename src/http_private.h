@@ -24,11 +24,11 @@
 
 typedef enum TruustTransferState
 {
-	TRUUST_TRANSFER_FREE,		/* on the free list */
+	TRUUST_TRANSFER_FREE, /* on the free list */
 	TRUUST_TRANSFER_RUNNING,
-	TRUUST_TRANSFER_DONE,		/* result is in the request, which nobody has collected */
-	TRUUST_TRANSFER_COLLECTED,	/* handed out, waits for its release */
-	TRUUST_TRANSFER_ZOMBIE		/* given up while its name was being resolved */
+	TRUUST_TRANSFER_DONE,	   /* result is in the request, which nobody has collected */
+	TRUUST_TRANSFER_COLLECTED, /* handed out, waits for its release */
+	TRUUST_TRANSFER_ZOMBIE	   /* given up while its name was being resolved */
 } TruustTransferState;
 
 /* The headers of a request, in the order in which they are sent. */
@@ -47,44 +47,44 @@ enum
  */
 typedef struct TruustHttpTransfer
 {
-	dlist_node	node;			/* in the list of its state */
+	dlist_node			node; /* in the list of its state */
 	TruustTransferState state;
-	CURL	   *easy;
-	TruustHttpRequest *req;		/* NULL once given up: its memory may be gone */
-	ResourceOwner owner;		/* NULL: the process */
-	int64		started_at;		/* us */
+	CURL			   *easy;
+	TruustHttpRequest  *req;		/* NULL once given up: its memory may be gone */
+	ResourceOwner		owner;		/* NULL: the process */
+	int64				started_at; /* us */
 
 	/* options as they stand in the easy handle */
-	char	   *ca_file;		/* NULL: the system's CAs */
-	int			connect_timeout;	/* ms */
-	int			request_timeout;	/* ms */
-	bool		has_custom_method;
-	bool		is_post;
-	bool		is_write;		/* takes young connections only */
+	char			 *ca_file;		   /* NULL: the system's CAs */
+	int				  connect_timeout; /* ms */
+	int				  request_timeout; /* ms */
+	bool			  has_custom_method;
+	bool			  is_post;
+	bool			  is_write; /* takes young connections only */
 	struct curl_slist headers[N_HEADERS];
-	char	   *authorization;	/* header line with the key; wiped after use */
-	size_t		authorization_size;
+	char			 *authorization; /* header line with the key; wiped after use */
+	size_t			  authorization_size;
 
 	/* how far it got; set by libcurl's callbacks */
-	bool		repeatable;
-	int			attempts;		/* times that a connection was there to send it on */
-	bool		resolving;		/* a resolver may be running */
-	bool		answer_begun;	/* the status line of a final answer */
-	bool		headers_complete;	/* ... and the empty line after its headers */
-	size_t		header_bytes;
-	int			retry_after;	/* ms, -1: none */
-	time_t		retry_at;		/* Retry-After as a date, 0: none */
-	char		peer_date[64];	/* the Date header, "": none */
+	bool   repeatable;
+	int	   attempts;		 /* times that a connection was there to send it on */
+	bool   resolving;		 /* a resolver may be running */
+	bool   answer_begun;	 /* the status line of a final answer */
+	bool   headers_complete; /* ... and the empty line after its headers */
+	size_t header_bytes;
+	int	   retry_after;	  /* ms, -1: none */
+	time_t retry_at;	  /* Retry-After as a date, 0: none */
+	char   peer_date[64]; /* the Date header, "": none */
 
 	/* the body of the answer */
-	char	   *body;
-	size_t		body_len;
-	size_t		body_size;
-	size_t		max_body;
-	bool		too_large;
-	bool		no_memory;
+	char  *body;
+	size_t body_len;
+	size_t body_size;
+	size_t max_body;
+	bool   too_large;
+	bool   no_memory;
 
-	char		error[CURL_ERROR_SIZE];
+	char error[CURL_ERROR_SIZE];
 } TruustHttpTransfer;
 
 /* ---- http_transfer.c ---- */
@@ -127,7 +127,7 @@ extern void truust_http_reap(void);
 
 /* Add to and remove from libcurl's multi handle; adding begins the work. */
 extern CURLMcode truust_http_add(CURL *easy);
-extern void truust_http_remove(CURL *easy);
+extern void		 truust_http_remove(CURL *easy);
 
 /* The next transfer that libcurl is through with, or NULL; removed from the multi handle. */
 extern TruustHttpTransfer *truust_http_finished(CURLcode *code);
@@ -142,9 +142,9 @@ extern bool truust_http_wait(long timeout_ms);
 /* libcurl's CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION. */
 extern curl_socket_t truust_http_open_socket(void *arg, curlsocktype purpose,
 											 struct curl_sockaddr *address);
-extern int	truust_http_close_socket(void *arg, curl_socket_t fd);
+extern int			 truust_http_close_socket(void *arg, curl_socket_t fd);
 
 /* libcurl's CURLOPT_RESOLVER_START_FUNCTION, for the signals (see http_wait.c). */
 extern void truust_http_block_signals(void);
 
-#endif							/* TRUUST_HTTP_PRIVATE_H */
+#endif /* TRUUST_HTTP_PRIVATE_H */

@@ -35,21 +35,21 @@
 #include "http_private.h"
 
 #define MAX_FREE_TRANSFERS 64
-#define MAX_KEPT_BODY (64 * 1024)	/* a body's memory up to this size is used again */
+#define MAX_KEPT_BODY (64 * 1024) /* a body's memory up to this size is used again */
 #define FIRST_BODY_SIZE 4096
 #define MAX_HEADER_BYTES (256 * 1024)
 #define LONGEST_RETRY_AFTER (24 * 3600) /* s; more is taken for this */
 
-#define READ_CONNECTION_AGE 60L /* s */
-#define WRITE_CONNECTION_AGE 4L /* s; the shortest habit of common servers is 5 */
-#define UPLOAD_BUFFER_SIZE 16384L	/* bytes; libcurl's minimum */
-#define CA_CACHE_TIME 300L		/* s until a changed CA file is read again */
+#define READ_CONNECTION_AGE 60L	  /* s */
+#define WRITE_CONNECTION_AGE 4L	  /* s; the shortest habit of common servers is 5 */
+#define UPLOAD_BUFFER_SIZE 16384L /* bytes; libcurl's minimum */
+#define CA_CACHE_TIME 300L		  /* s until a changed CA file is read again */
 
-bool		truust_http_has_prereq = false;
-bool		truust_http_has_quick_exit = false;
+bool truust_http_has_prereq = false;
+bool truust_http_has_quick_exit = false;
 
 static dlist_head free_transfers = DLIST_STATIC_INIT(free_transfers);
-static int	n_free = 0;
+static int		  n_free = 0;
 
 static char no_body[1] = "";
 
@@ -95,7 +95,7 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 static bool
 header_value(const char *line, size_t len, const char *name, char *value, size_t size)
 {
-	size_t		name_len = strlen(name);
+	size_t name_len = strlen(name);
 
 	if (len <= name_len || pg_strncasecmp(line, name, name_len) != 0)
 		return false;
@@ -130,7 +130,7 @@ read_retry_after(TruustHttpTransfer *t, const char *value)
 {
 	if (value[strspn(value, "0123456789")] == '\0')
 		t->retry_after = strlen(value) > 6 ? LONGEST_RETRY_AFTER * 1000
-			: Min(atoi(value), LONGEST_RETRY_AFTER) * 1000;
+										   : Min(atoi(value), LONGEST_RETRY_AFTER) * 1000;
 	else
 		t->retry_at = Max(curl_getdate(value, NULL), 0);
 }
@@ -139,8 +139,8 @@ static size_t
 on_header(char *line, size_t size, size_t n, void *arg)
 {
 	TruustHttpTransfer *t = arg;
-	size_t		len = size * n;
-	char		value[64];
+	size_t				len = size * n;
+	char				value[64];
 
 	t->header_bytes += len;
 	if (t->header_bytes > MAX_HEADER_BYTES)
@@ -170,8 +170,8 @@ on_header(char *line, size_t size, size_t n, void *arg)
 static bool
 make_room(TruustHttpTransfer *t, size_t len)
 {
-	size_t		size = t->body_size > 0 ? t->body_size : FIRST_BODY_SIZE;
-	char	   *body;
+	size_t size = t->body_size > 0 ? t->body_size : FIRST_BODY_SIZE;
+	char  *body;
 
 	if (len < t->body_size)
 		return true;
@@ -190,7 +190,7 @@ static size_t
 on_body(char *bytes, size_t size, size_t n, void *arg)
 {
 	TruustHttpTransfer *t = arg;
-	size_t		len = size * n;
+	size_t				len = size * n;
 
 	t->too_large = len > t->max_body - t->body_len;
 	if (t->too_large)
@@ -206,16 +206,17 @@ on_body(char *bytes, size_t size, size_t n, void *arg)
 /* ---- options ---- */
 
 /* Set an option; the first failure of a series is kept. */
-#define SET(t, option, value) \
-	do { \
-		if (code == CURLE_OK) \
-			code = curl_easy_setopt((t)->easy, option, value); \
+#define SET(t, option, value)                                                                      \
+	do                                                                                             \
+	{                                                                                              \
+		if (code == CURLE_OK)                                                                      \
+			code = curl_easy_setopt((t)->easy, option, value);                                     \
 	} while (0)
 
 static CURLcode
 set_callbacks(TruustHttpTransfer *t)
 {
-	CURLcode	code = CURLE_OK;
+	CURLcode code = CURLE_OK;
 
 	SET(t, CURLOPT_PRIVATE, t);
 	SET(t, CURLOPT_ERRORBUFFER, t->error);
@@ -242,7 +243,7 @@ set_callbacks(TruustHttpTransfer *t)
 static CURLcode
 set_safety(TruustHttpTransfer *t)
 {
-	CURLcode	code = CURLE_OK;
+	CURLcode code = CURLE_OK;
 
 #if LIBCURL_VERSION_NUM >= 0x075500
 	SET(t, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -260,8 +261,7 @@ set_safety(TruustHttpTransfer *t)
 	if (code == CURLE_OK)
 	{
 		(void) curl_easy_setopt(t->easy, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_TIME);
-		truust_http_has_quick_exit =
-			curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;
+		truust_http_has_quick_exit = curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;
 	}
 #endif
 	return code;
@@ -270,7 +270,7 @@ set_safety(TruustHttpTransfer *t)
 static CURLcode
 set_transport(TruustHttpTransfer *t)
 {
-	CURLcode	code = CURLE_OK;
+	CURLcode code = CURLE_OK;
 
 	SET(t, CURLOPT_NOSIGNAL, 1L);
 	SET(t, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
@@ -290,7 +290,7 @@ set_transport(TruustHttpTransfer *t)
 static CURLcode
 set_ca_file(TruustHttpTransfer *t, const char *ca_file)
 {
-	CURLcode	code = CURLE_OK;
+	CURLcode code = CURLE_OK;
 
 	if (ca_file == NULL)
 		return CURLE_OK;
@@ -333,8 +333,8 @@ set_method(TruustHttpTransfer *t, const TruustHttpRequest *req)
 static CURLcode
 set_freshness(TruustHttpTransfer *t, const TruustHttpRequest *req)
 {
-	bool		is_write = !req->repeatable;
-	CURLcode	code = CURLE_OK;
+	bool	 is_write = !req->repeatable;
+	CURLcode code = CURLE_OK;
 
 	if (t->is_write == is_write)
 		return CURLE_OK;
@@ -352,14 +352,14 @@ set_freshness(TruustHttpTransfer *t, const TruustHttpRequest *req)
 static bool
 set_headers(TruustHttpTransfer *t, const TruustHttpRequest *req)
 {
-	static const char prefix[] = "Authorization: Bearer ";
+	static const char  prefix[] = "Authorization: Bearer ";
 	struct curl_slist *last = &t->headers[HEADER_CONTENT_TYPE];
 
 	last->data = (char *) (req->body ? "Content-Type: application/json" : "Content-Type:");
 	last->next = NULL;
 	if (req->bearer)
 	{
-		size_t		size = strlen(prefix) + strlen(req->bearer) + 1;
+		size_t size = strlen(prefix) + strlen(req->bearer) + 1;
 
 		if (size > t->authorization_size)
 		{
@@ -380,7 +380,7 @@ set_headers(TruustHttpTransfer *t, const TruustHttpRequest *req)
 static CURLcode
 set_request(TruustHttpTransfer *t, const TruustHttpRequest *req)
 {
-	CURLcode	code = CURLE_OK;
+	CURLcode code = CURLE_OK;
 
 	SET(t, CURLOPT_URL, req->url);
 	if (t->connect_timeout != req->connect_timeout)
@@ -403,17 +403,16 @@ set_request(TruustHttpTransfer *t, const TruustHttpRequest *req)
 static void
 raise_setup(CURLcode code)
 {
-	ereport(ERROR,
-			(errcode(code == CURLE_OUT_OF_MEMORY ? ERRCODE_OUT_OF_MEMORY
-					 : ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-			 errmsg("could not set up an HTTP request: %s", curl_easy_strerror(code))));
+	ereport(ERROR, (errcode(code == CURLE_OUT_OF_MEMORY ? ERRCODE_OUT_OF_MEMORY
+														: ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+					errmsg("could not set up an HTTP request: %s", curl_easy_strerror(code))));
 }
 
 static TruustHttpTransfer *
 create_transfer(const char *ca_file)
 {
 	TruustHttpTransfer *t = calloc(1, sizeof(TruustHttpTransfer));
-	CURLcode	code;
+	CURLcode			code;
 
 	if (t == NULL)
 		raise_setup(CURLE_OUT_OF_MEMORY);
@@ -447,9 +446,9 @@ same_ca_file(const char *a, const char *b)
 static TruustHttpTransfer *
 take_free(const char *ca_file)
 {
-	dlist_iter	iter;
+	dlist_iter iter;
 
-	dlist_foreach(iter, &free_transfers)
+	dlist_foreach (iter, &free_transfers)
 	{
 		TruustHttpTransfer *t = dlist_container(TruustHttpTransfer, node, iter.cur);
 
@@ -466,9 +465,9 @@ take_free(const char *ca_file)
 TruustHttpTransfer *
 truust_http_transfer_get(TruustHttpRequest *req)
 {
-	const char *ca_file = req->ca_file && req->ca_file[0] ? req->ca_file : NULL;
+	const char		   *ca_file = req->ca_file && req->ca_file[0] ? req->ca_file : NULL;
 	TruustHttpTransfer *t = take_free(ca_file);
-	CURLcode	code;
+	CURLcode			code;
 
 	if (t == NULL)
 		t = create_transfer(ca_file);
@@ -548,7 +547,7 @@ truust_http_transfer_destroy(TruustHttpTransfer *t)
 static bool
 was_sent(TruustHttpTransfer *t)
 {
-	long		request_size = 0;
+	long request_size = 0;
 
 	if (truust_http_has_prereq)
 		return t->attempts > 0;
@@ -572,7 +571,7 @@ outcome_of(TruustHttpTransfer *t, CURLcode code, bool sent)
 		case CURLE_OK:
 			/* libcurl takes an end amid the headers for the end of an answer without a body */
 			return t->headers_complete ? TRUUST_ANSWERED : TRUUST_LOST;
-		case CURLE_UNSUPPORTED_PROTOCOL:	/* what would be HTTP/0.9 */
+		case CURLE_UNSUPPORTED_PROTOCOL: /* what would be HTTP/0.9 */
 		case CURLE_WEIRD_SERVER_REPLY:
 		case CURLE_BAD_CONTENT_ENCODING:
 		case CURLE_HTTP_RETURNED_ERROR:
@@ -611,8 +610,7 @@ set_cause(TruustHttpTransfer *t, CURLcode code)
 static int
 retry_after(TruustHttpTransfer *t)
 {
-	time_t		peer_time,
-				wait;
+	time_t peer_time, wait;
 
 	if (t->retry_after >= 0 || t->retry_at == 0)
 		return t->retry_after;
@@ -625,7 +623,7 @@ void
 truust_http_transfer_result(TruustHttpTransfer *t, CURLcode code)
 {
 	TruustHttpRequest *req = t->req;
-	long		status = 0;
+	long			   status = 0;
 
 	req->maybe_sent = was_sent(t);
 	req->outcome = outcome_of(t, code, req->maybe_sent);

@@ -49,7 +49,7 @@
 #include "compat.h"
 #include "http_private.h"
 
-#define MAX_EVENTS 64			/* taken from the epoll set at once */
+#define MAX_EVENTS 64 /* taken from the epoll set at once */
 #define MAX_KEPT_CONNECTIONS 64L
 #define SOCKETS_PER_REQUEST 2
 #define FIRST_SOCKETS 64
@@ -58,30 +58,30 @@
 /* What is known of a descriptor, by its number. */
 typedef struct Socket
 {
-	bool		ours;			/* opened by truust_http_open_socket, counted */
-	ino_t		inode;			/* ... as this */
-	bool		idle;			/* no request uses it */
-	uint32		events;			/* as registered in the epoll set; 0: it is not in it */
+	bool   ours;   /* opened by truust_http_open_socket, counted */
+	ino_t  inode;  /* ... as this */
+	bool   idle;   /* no request uses it */
+	uint32 events; /* as registered in the epoll set; 0: it is not in it */
 } Socket;
 
 static struct
 {
-	CURLM	   *multi;
-	int			epoll;
-	int			dead_end;		/* a socket whose other end is closed */
+	CURLM		 *multi;
+	int			  epoll;
+	int			  dead_end; /* a socket whose other end is closed */
 	WaitEventSet *set;
-	uint32		wait_event;
-	int64		timer;			/* us, monotonic; when libcurl wants to be called */
-	Socket	   *sockets;
-	int			n_sockets;		/* size of the array */
-	int			n_registered;	/* in the epoll set */
-	int			n_idle;			/* of these, idle */
-	int			last_registered;	/* descriptor */
-	int			n_reserved;		/* descriptors in the server's account that are not open */
-	bool		account_in_doubt;	/* sockets may have been closed without a word */
-	bool		signals_blocked;
-	sigset_t	signals;		/* to go back to */
-} engine = {.epoll = -1,.dead_end = -1};
+	uint32		  wait_event;
+	int64		  timer; /* us, monotonic; when libcurl wants to be called */
+	Socket		 *sockets;
+	int			  n_sockets;		/* size of the array */
+	int			  n_registered;		/* in the epoll set */
+	int			  n_idle;			/* of these, idle */
+	int			  last_registered;	/* descriptor */
+	int			  n_reserved;		/* descriptors in the server's account that are not open */
+	bool		  account_in_doubt; /* sockets may have been closed without a word */
+	bool		  signals_blocked;
+	sigset_t	  signals; /* to go back to */
+} engine = {.epoll = -1, .dead_end = -1};
 
 int64
 truust_http_now(void)
@@ -98,8 +98,8 @@ truust_http_now(void)
 static bool
 know_socket(curl_socket_t fd)
 {
-	int			n = engine.n_sockets > 0 ? engine.n_sockets : FIRST_SOCKETS;
-	Socket	   *sockets;
+	int		n = engine.n_sockets > 0 ? engine.n_sockets : FIRST_SOCKETS;
+	Socket *sockets;
 
 	if (fd < engine.n_sockets)
 		return true;
@@ -138,9 +138,9 @@ forget_socket(Socket *s)
 static void
 watch(curl_socket_t fd, uint32 events)
 {
-	Socket	   *s = &engine.sockets[fd];
-	struct epoll_event event = {.events = events,.data.fd = fd};
-	int			op = events == 0 ? EPOLL_CTL_DEL : s->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+	Socket			  *s = &engine.sockets[fd];
+	struct epoll_event event = {.events = events, .data.fd = fd};
+	int op = events == 0 ? EPOLL_CTL_DEL : s->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 
 	if (s->events == events)
 		return;
@@ -169,10 +169,10 @@ watch(curl_socket_t fd, uint32 events)
 static int
 on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 {
-	Socket	   *s;
+	Socket *s;
 
 	if (!know_socket(fd))
-		return 0;				/* as in watch() */
+		return 0; /* as in watch() */
 	s = &engine.sockets[fd];
 	if (what == CURL_POLL_REMOVE)
 	{
@@ -253,7 +253,7 @@ void
 truust_http_reap(void)
 {
 	struct epoll_event events[MAX_EVENTS];
-	int			n;
+	int				   n;
 
 	if (engine.n_idle == 0)
 		return;
@@ -266,7 +266,7 @@ truust_http_reap(void)
 void
 truust_http_reserve(int n)
 {
-	int			wanted = SOCKETS_PER_REQUEST * (n + 1);
+	int wanted = SOCKETS_PER_REQUEST * (n + 1);
 
 	if (engine.account_in_doubt)
 		check_account();
@@ -290,7 +290,7 @@ void
 truust_http_block_signals(void)
 {
 	static const int keep[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
-	sigset_t	all;
+	sigset_t		 all;
 
 	if (engine.signals_blocked)
 		return;
@@ -304,7 +304,7 @@ truust_http_block_signals(void)
 static void
 work(curl_socket_t fd, int ready)
 {
-	int			unused;
+	int unused;
 
 	(void) curl_multi_socket_action(engine.multi, fd, ready, &unused);
 	if (engine.signals_blocked)
@@ -325,15 +325,14 @@ work_on_timer(void)
 static int
 on_timer(CURLM *multi, long timeout_ms, void *arg)
 {
-	engine.timer = timeout_ms < 0 ? NO_TIMER
-		: truust_http_now() + timeout_ms * INT64CONST(1000);
+	engine.timer = timeout_ms < 0 ? NO_TIMER : truust_http_now() + timeout_ms * INT64CONST(1000);
 	return 0;
 }
 
 CURLMcode
 truust_http_add(CURL *easy)
 {
-	CURLMcode	code = curl_multi_add_handle(engine.multi, easy);
+	CURLMcode code = curl_multi_add_handle(engine.multi, easy);
 
 	if (code == CURLM_OK)
 		work_on_timer();
@@ -350,13 +349,13 @@ truust_http_remove(CURL *easy)
 TruustHttpTransfer *
 truust_http_finished(CURLcode *code)
 {
-	int			unused;
-	CURLMsg    *message;
+	int		 unused;
+	CURLMsg *message;
 
 	while ((message = curl_multi_info_read(engine.multi, &unused)) != NULL)
 	{
-		CURL	   *easy = message->easy_handle;
-		char	   *transfer = NULL;
+		CURL *easy = message->easy_handle;
+		char *transfer = NULL;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
@@ -380,7 +379,7 @@ truust_http_finished(CURLcode *code)
 static int
 ready_mask(uint32 registered, uint32 events)
 {
-	int			ready = 0;
+	int ready = 0;
 
 	if (events & (EPOLLERR | EPOLLHUP))
 		events |= registered;
@@ -395,7 +394,7 @@ static void
 work_on_sockets(void)
 {
 	struct epoll_event events[MAX_EVENTS];
-	int			n;
+	int				   n;
 
 	/* the usual case is one connection that waits for its answer: then it is this one */
 	if (engine.n_registered == 1 && engine.n_idle == 0 &&
@@ -408,7 +407,7 @@ work_on_sockets(void)
 	for (int i = 0; i < n; i++)
 	{
 		curl_socket_t fd = events[i].data.fd;
-		Socket	   *s = &engine.sockets[fd];
+		Socket		 *s = &engine.sockets[fd];
 
 		if (s->idle)
 			retire(fd);
@@ -421,7 +420,7 @@ work_on_sockets(void)
 static long
 wait_limit(long timeout_ms, int64 now)
 {
-	int64		left;
+	int64 left;
 
 	if (engine.timer == NO_TIMER)
 		return timeout_ms;
@@ -433,10 +432,10 @@ wait_limit(long timeout_ms, int64 now)
 bool
 truust_http_wait(long timeout_ms)
 {
-	WaitEvent	events[2];
-	bool		latch_is_set = false;
-	int64		now = engine.timer == NO_TIMER ? 0 : truust_http_now();
-	int			n;
+	WaitEvent events[2];
+	bool	  latch_is_set = false;
+	int64	  now = engine.timer == NO_TIMER ? 0 : truust_http_now();
+	int		  n;
 
 	n = WaitEventSetWait(engine.set, wait_limit(timeout_ms, now), events, lengthof(events),
 						 engine.wait_event);
@@ -460,12 +459,11 @@ truust_http_wait(long timeout_ms)
 static void
 open_multi(void)
 {
-	CURLM	   *multi;
+	CURLM *multi;
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (multi = curl_multi_init()) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("could not initialize libcurl")));
+		ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+						errmsg("could not initialize libcurl")));
 	(void) curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	(void) curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
 	(void) curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, MAX_KEPT_CONNECTIONS);
@@ -478,9 +476,8 @@ static void
 acquire_descriptor(void)
 {
 	if (!AcquireExternalFD())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not prepare for HTTP requests: too many open files")));
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+						errmsg("could not prepare for HTTP requests: too many open files")));
 }
 
 static void
@@ -491,15 +488,14 @@ open_epoll(void)
 	if (engine.epoll < 0)
 	{
 		ReleaseExternalFD();
-		ereport(ERROR,
-				(errcode_for_socket_access(), errmsg("could not create an epoll set: %m")));
+		ereport(ERROR, (errcode_for_socket_access(), errmsg("could not create an epoll set: %m")));
 	}
 }
 
 static void
 open_dead_end(void)
 {
-	int			pair[2];
+	int pair[2];
 
 	acquire_descriptor();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)

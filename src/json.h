@@ -32,7 +32,8 @@ extern char *truust_json_get_text(Jsonb *object, const char *field);
 extern bool truust_json_get_int64(Jsonb *object, const char *field, int64 *result);
 
 /*
- * The resource in an answer: {"data": {...}} or bare.
+ * The resource in an answer: {"data": {...}} or bare.  NULL where there is
+ * none: no answer, or {"data": null}.
  */
 extern Jsonb *truust_json_resource(Jsonb *answer);
 
@@ -68,4 +69,4 @@ extern void truust_json_append_jsonb(StringInfo buf, Jsonb *value);
 extern void truust_json_append_datum(StringInfo buf, Datum value, Oid type, bool flag_as_number,
 									 const char *parameter);
 
-#endif							/* TRUUST_JSON_H */
+#endif /* TRUUST_JSON_H */

@@ -27,27 +27,28 @@
 
 #include "json.h"
 
-#define MAX_COLUMN_MAPS 32		/* more than the extension has composite types */
+#define MAX_COLUMN_MAPS 32 /* more than the extension has composite types */
 
 /* The columns of one composite type in jsonb's order of keys. */
 typedef struct ColumnMap
 {
-	uint64		identifier;		/* of this version of the type */
+	uint64		identifier; /* of this version of the type */
 	int			n;
 	AttrNumber *attnums;
 } ColumnMap;
 
 static ColumnMap column_maps[MAX_COLUMN_MAPS];
-static int	n_column_maps = 0;
+static int		 n_column_maps = 0;
 
 /* Errors that a text causes, as opposed to the state of this process. */
 static bool
 is_data_error(int sqlstate)
 {
-	int			class = ERRCODE_TO_CATEGORY(sqlstate);
+	int class = ERRCODE_TO_CATEGORY(sqlstate);
 
 	return class == ERRCODE_DATA_EXCEPTION || class == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
-		sqlstate == ERRCODE_STATEMENT_TOO_COMPLEX || class == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION;
+		   sqlstate == ERRCODE_STATEMENT_TOO_COMPLEX ||
+		   class == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION;
 }
 
 /*
@@ -57,15 +58,16 @@ is_data_error(int sqlstate)
 static char *
 caught_problem(MemoryContext cxt)
 {
-	ErrorData  *edata;
-	char	   *text;
+	ErrorData *edata;
+	char	  *text;
 
 	MemoryContextSwitchTo(cxt);
 	if (!is_data_error(geterrcode()))
 		PG_RE_THROW();
 	edata = CopyErrorData();
 	FlushErrorState();
-	text = edata->detail ? psprintf("%s: %s", edata->message, edata->detail) : pstrdup(edata->message);
+	text =
+		edata->detail ? psprintf("%s: %s", edata->message, edata->detail) : pstrdup(edata->message);
 	FreeErrorData(edata);
 	return text;
 }
@@ -74,7 +76,7 @@ Jsonb *
 truust_json_parse(const char *text, size_t len, char **problem)
 {
 	MemoryContext cxt = CurrentMemoryContext;
-	Jsonb	   *volatile result = NULL;
+	Jsonb *volatile result = NULL;
 
 	if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
 	{
@@ -88,15 +90,16 @@ truust_json_parse(const char *text, size_t len, char **problem)
 	}
 	if (!pg_verify_mbstr(PG_UTF8, text, (int) len, true))
 	{
-		*problem = memchr(text, '\0', len) ? pstrdup("holds a null byte") : pstrdup("invalid UTF-8");
+		*problem =
+			memchr(text, '\0', len) ? pstrdup("holds a null byte") : pstrdup("invalid UTF-8");
 		return NULL;
 	}
 
 	PG_TRY();
 	{
-		char	   *copy = pnstrdup(text, len);
-		char	   *converted = GetDatabaseEncoding() == PG_UTF8 ? copy
-			: pg_any_to_server(copy, (int) len, PG_UTF8);
+		char *copy = pnstrdup(text, len);
+		char *converted =
+			GetDatabaseEncoding() == PG_UTF8 ? copy : pg_any_to_server(copy, (int) len, PG_UTF8);
 
 		result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(converted)));
 		if (converted != copy)
@@ -138,7 +141,8 @@ scalar_text(const JsonbValue *value)
 		case jbvString:
 			return pnstrdup(value->val.string.val, value->val.string.len);
 		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+			return DatumGetCString(
+				DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
 		case jbvBool:
 			return pstrdup(value->val.boolean ? "true" : "false");
 		default:
@@ -159,8 +163,8 @@ truust_json_get_text(Jsonb *object, const char *field)
 static bool
 parse_int64(const char *text, int64 *result)
 {
-	char	   *end;
-	long long	number;
+	char	 *end;
+	long long number;
 
 	if (*text == '\0' || isspace((unsigned char) *text))
 		return false;
@@ -191,9 +195,14 @@ Jsonb *
 truust_json_resource(Jsonb *answer)
 {
 	JsonbValue	buf;
-	JsonbValue *data = find_field(answer, "data", &buf);
+	JsonbValue *data;
 
-	return answer && data && data->type == jbvBinary ? JsonbValueToJsonb(data) : answer;
+	if (answer == NULL || !JB_ROOT_IS_OBJECT(answer))
+		return answer;
+	data = getKeyJsonValueFromContainer(&answer->root, "data", strlen("data"), &buf);
+	if (data && data->type == jbvNull)
+		return NULL;
+	return data && data->type == jbvBinary ? JsonbValueToJsonb(data) : answer;
 }
 
 /*
@@ -236,15 +245,7 @@ two_digits(const char *p, int *result)
 static bool
 parse_iso_timestamp(const char *s, size_t len, TimestampTz *result)
 {
-	int			century,
-				year,
-				month,
-				day,
-				hour,
-				min,
-				sec,
-				zone_hour = 0,
-				zone_min = 0;
+	int			century, year, month, day, hour, min, sec, zone_hour = 0, zone_min = 0;
 	int64		usec = 0;
 	int			sign = 1;
 	const char *p = s + 19;
@@ -262,7 +263,7 @@ parse_iso_timestamp(const char *s, size_t len, TimestampTz *result)
 		for (int scale = 100000; isdigit((unsigned char) *++p); scale /= 10)
 		{
 			if (scale == 0)
-				return false;	/* finer than a microsecond: let the parser round */
+				return false; /* finer than a microsecond: let the parser round */
 			usec += (int64) (*p - '0') * scale;
 		}
 	if (*p == 'Z')
@@ -282,8 +283,8 @@ parse_iso_timestamp(const char *s, size_t len, TimestampTz *result)
 		return false;
 
 	*result = (int64) (date2j(year, month, day) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY +
-		(((hour * 60 + min) * INT64CONST(60)) + sec) * USECS_PER_SEC + usec -
-		sign * (zone_hour * 60 + zone_min) * USECS_PER_MINUTE;
+			  (((hour * 60 + min) * INT64CONST(60)) + sec) * USECS_PER_SEC + usec -
+			  sign * (zone_hour * 60 + zone_min) * USECS_PER_MINUTE;
 	return true;
 }
 
@@ -304,7 +305,7 @@ timestamptz_from_text(const char *text, Datum *result, char **problem)
 	{
 		if (!input_text(timestamp_in, text, &local, problem))
 			return false;
-		*result = local;		/* microseconds since 2000 in UTC, as timestamptz keeps them */
+		*result = local; /* microseconds since 2000 in UTC, as timestamptz keeps them */
 		return true;
 	}
 	return input_text(timestamptz_in, text, result, problem);
@@ -313,7 +314,7 @@ timestamptz_from_text(const char *text, Datum *result, char **problem)
 static bool
 looks_like_number(const char *text)
 {
-	size_t		len = strspn(text, "0123456789.eE+-");
+	size_t len = strspn(text, "0123456789.eE+-");
 
 	return len > 0 && text[len] == '\0' && strpbrk(text, "0123456789") != NULL;
 }
@@ -321,8 +322,8 @@ looks_like_number(const char *text)
 static bool
 boolean_from_text(const char *text, Datum *result)
 {
-	bool		yes = strcmp(text, "1") == 0 || strcmp(text, "true") == 0;
-	bool		no = strcmp(text, "0") == 0 || strcmp(text, "false") == 0;
+	bool yes = strcmp(text, "1") == 0 || strcmp(text, "true") == 0;
+	bool no = strcmp(text, "0") == 0 || strcmp(text, "false") == 0;
 
 	*result = BoolGetDatum(yes);
 	return yes || no;
@@ -332,7 +333,7 @@ boolean_from_text(const char *text, Datum *result)
 static bool
 text_to_datum(const char *text, Oid type, Datum *result, char **problem)
 {
-	int64		number;
+	int64 number;
 
 	switch (type)
 	{
@@ -362,10 +363,10 @@ text_to_datum(const char *text, Oid type, Datum *result, char **problem)
 static bool
 array_to_datum(JsonbValue *value, Oid element_type, Datum *result, char **problem)
 {
-	JsonbIterator *it;
-	JsonbValue	element;
+	JsonbIterator	  *it;
+	JsonbValue		   element;
 	JsonbIteratorToken token;
-	ArrayBuildState *state = initArrayResult(element_type, CurrentMemoryContext, false);
+	ArrayBuildState	  *state = initArrayResult(element_type, CurrentMemoryContext, false);
 
 	*problem = "is not an array";
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data) ||
@@ -374,8 +375,8 @@ array_to_datum(JsonbValue *value, Oid element_type, Datum *result, char **proble
 	it = JsonbIteratorInit(value->val.binary.data);
 	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
 	{
-		Datum		datum = (Datum) 0;
-		bool		isnull;
+		Datum datum = (Datum) 0;
+		bool  isnull;
 
 		if (token != WJB_ELEM)
 			continue;
@@ -391,7 +392,7 @@ bool
 truust_json_to_datum(JsonbValue *value, Oid type, bool empty_is_null, Datum *result, bool *isnull,
 					 char **problem)
 {
-	char	   *text;
+	char *text;
 
 	*isnull = value->type == jbvNull;
 	if (*isnull)
@@ -403,8 +404,8 @@ truust_json_to_datum(JsonbValue *value, Oid type, bool empty_is_null, Datum *res
 	}
 	if (type == TEXTOID && value->type == jbvString)
 	{
-		*result = PointerGetDatum(cstring_to_text_with_len(value->val.string.val,
-														   value->val.string.len));
+		*result =
+			PointerGetDatum(cstring_to_text_with_len(value->val.string.val, value->val.string.len));
 		return true;
 	}
 	if (type == NUMERICOID && value->type == jbvNumeric)
@@ -432,8 +433,8 @@ truust_json_to_datum(JsonbValue *value, Oid type, bool empty_is_null, Datum *res
 		*problem = "is not a single value";
 		if (type != TEXTOID)
 			return false;
-		*result = CStringGetTextDatum(JsonbToCString(NULL, value->val.binary.data,
-													 value->val.binary.len));
+		*result = CStringGetTextDatum(
+			JsonbToCString(NULL, value->val.binary.data, value->val.binary.len));
 		return true;
 	}
 	text = scalar_text(value);
@@ -468,14 +469,14 @@ compare_columns(const void *a, const void *b, void *arg)
 static const ColumnMap *
 column_map(TupleDesc desc)
 {
-	uint64		identifier = assign_record_type_identifier(desc->tdtypeid, desc->tdtypmod);
-	ColumnMap  *map;
+	uint64	   identifier = assign_record_type_identifier(desc->tdtypeid, desc->tdtypmod);
+	ColumnMap *map;
 
 	for (int i = 0; i < n_column_maps; i++)
 		if (column_maps[i].identifier == identifier)
 			return &column_maps[i];
 
-	if (n_column_maps == MAX_COLUMN_MAPS)	/* types were altered many times: start over */
+	if (n_column_maps == MAX_COLUMN_MAPS) /* types were altered many times: start over */
 		while (n_column_maps > 0)
 			pfree(column_maps[--n_column_maps].attnums);
 	map = &column_maps[n_column_maps];
@@ -494,59 +495,57 @@ static void
 throw_bad_field(const char *operation, const char *field, Oid type, JsonbValue *value,
 				const char *problem)
 {
-	Jsonb	   *shown = JsonbValueToJsonb(value);
-	char	   *text = JsonbToCString(NULL, &shown->root, VARSIZE(shown));
+	Jsonb *shown = JsonbValueToJsonb(value);
+	char  *text = JsonbToCString(NULL, &shown->root, VARSIZE(shown));
 
 	if (strlen(text) > 100)
 		strcpy(text + pg_mbcliplen(text, strlen(text), 90), "...");
-	ereport(ERROR,
-			(errcode(ERRCODE_PROTOCOL_VIOLATION),
-			 errmsg("truust_%s: field \"%s\" of the answer cannot be read as %s", operation, field,
-					format_type_be(type)),
-			 errdetail("The value %s: %s.", text, problem),
-			 errhint("The request itself was answered with success; do not send it again without looking.")));
+	ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+					errmsg("truust_%s: field \"%s\" of the answer cannot be read as %s", operation,
+						   field, format_type_be(type)),
+					errdetail("The value %s: %s.", text, problem),
+					errhint("The request itself was answered with success; do not send it again "
+							"without looking.")));
 }
 
 HeapTuple
 truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation)
 {
-	const ColumnMap *map = column_map(desc);
-	Datum	   *values = palloc0(sizeof(Datum) * desc->natts);
-	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
-	JsonbIterator *it;
+	const ColumnMap	  *map = column_map(desc);
+	Datum			  *values = palloc0(sizeof(Datum) * desc->natts);
+	bool			  *nulls = palloc(sizeof(bool) * desc->natts);
+	JsonbIterator	  *it;
 	JsonbIteratorToken token;
-	JsonbValue	key,
-				value;
-	int			next = 0;
+	JsonbValue		   key, value;
+	int				   next = 0;
 
 	if (!JB_ROOT_IS_OBJECT(resource))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("truust_%s: the answer is not a resource", operation),
-				 errdetail("It is not a JSON object.")));
+		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+						errmsg("truust_%s: the answer is not a resource", operation),
+						errdetail("It is not a JSON object.")));
 
 	memset(nulls, true, sizeof(bool) * desc->natts);
 	it = JsonbIteratorInit(&resource->root);
 	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
 	{
-		int			order = -1;
+		int order = -1;
 
 		if (token != WJB_KEY)
 			continue;
 		(void) JsonbIteratorNext(&it, &value, true);
 		while (next < map->n)
 		{
-			int			i = map->attnums[next] - 1;
+			int				  i = map->attnums[next] - 1;
 			Form_pg_attribute att = TupleDescAttr(desc, i);
-			char	   *problem = NULL;
+			char			 *problem = NULL;
 
 			order = compare_keys(NameStr(att->attname), strlen(NameStr(att->attname)),
 								 key.val.string.val, key.val.string.len);
 			if (order > 0)
 				break;
 			next++;
-			if (order == 0 && !truust_json_to_datum(&value, att->atttypid, true, &values[i],
-													&nulls[i], &problem))
+			if (order == 0 &&
+				!truust_json_to_datum(&value, att->atttypid, true, &values[i], &nulls[i], &problem))
 				throw_bad_field(operation, NameStr(att->attname), att->atttypid, &value, problem);
 		}
 	}

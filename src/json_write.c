@@ -23,7 +23,7 @@
 static void
 append_escaped(StringInfo buf, const char *str, int len)
 {
-	int			start = 0;
+	int start = 0;
 
 	appendStringInfoCharMacro(buf, '"');
 	for (int i = 0; i < len; i++)
@@ -49,7 +49,7 @@ append_escaped(StringInfo buf, const char *str, int len)
 void
 truust_json_append_string(StringInfo buf, const char *str, int len)
 {
-	char	   *utf8 = pg_server_to_any(str, len, PG_UTF8);
+	char *utf8 = pg_server_to_any(str, len, PG_UTF8);
 
 	if (utf8 == str)
 		append_escaped(buf, str, len);
@@ -63,8 +63,8 @@ truust_json_append_string(StringInfo buf, const char *str, int len)
 void
 truust_json_append_jsonb(StringInfo buf, Jsonb *value)
 {
-	char	   *text = JsonbToCString(NULL, &value->root, VARSIZE(value));
-	char	   *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
+	char *text = JsonbToCString(NULL, &value->root, VARSIZE(value));
+	char *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
 
 	appendStringInfoString(buf, utf8);
 }
@@ -72,17 +72,16 @@ truust_json_append_jsonb(StringInfo buf, Jsonb *value)
 static void
 throw_not_finite(const char *parameter, const char *what)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for parameter \"%s\": %s", parameter, what),
-			 errdetail("JSON has no such value. Nothing was sent."),
-			 errhint("Give a finite value, or NULL to leave it out.")));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("invalid value for parameter \"%s\": %s", parameter, what),
+					errdetail("JSON has no such value. Nothing was sent."),
+					errhint("Give a finite value, or NULL to leave it out.")));
 }
 
 static void
 append_numeric(StringInfo buf, Datum value, const char *parameter)
 {
-	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
+	char *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
 
 	if (text[0] == 'N' || strstr(text, "Inf") != NULL)
 		throw_not_finite(parameter, text);
@@ -92,11 +91,11 @@ append_numeric(StringInfo buf, Datum value, const char *parameter)
 static void
 append_time(StringInfo buf, Datum value, Oid type, const char *parameter)
 {
-	char		text[MAXDATELEN + 1];
-	int			utc = 0;
+	char text[MAXDATELEN + 1];
+	int	 utc = 0;
 
 	if (type == DATEOID ? DATE_NOT_FINITE(DatumGetDateADT(value))
-		: TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)))
+						: TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)))
 		throw_not_finite(parameter, "infinity");
 	JsonEncodeDateTime(text, value, type, type == TIMESTAMPTZOID ? &utc : NULL);
 	appendStringInfo(buf, "\"%s\"", text);
@@ -105,12 +104,12 @@ append_time(StringInfo buf, Datum value, Oid type, const char *parameter)
 static void
 append_array(StringInfo buf, Datum value, Oid element_type, const char *parameter)
 {
-	int16		len;
-	bool		byval;
-	char		align;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
+	int16  len;
+	bool   byval;
+	char   align;
+	Datum *elements;
+	bool  *nulls;
+	int	   n;
 
 	get_typlenbyvalalign(element_type, &len, &byval, &align);
 	deconstruct_array(DatumGetArrayTypeP(value), element_type, len, byval, align, &elements, &nulls,
@@ -147,12 +146,12 @@ truust_json_append_datum(StringInfo buf, Datum value, Oid type, bool flag_as_num
 			append_numeric(buf, value, parameter);
 			break;
 		case TEXTOID:
-			{
-				text	   *t = DatumGetTextPP(value);
+		{
+			text *t = DatumGetTextPP(value);
 
-				truust_json_append_string(buf, VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
-				break;
-			}
+			truust_json_append_string(buf, VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
+			break;
+		}
 		case DATEOID:
 		case TIMESTAMPTZOID:
 			append_time(buf, value, type, parameter);

@@ -44,10 +44,10 @@
 #include "slots.h"
 #include "worker.h"
 
-#define FIRST_PAUSE 500			/* ms before a worker that ended is started again */
-#define LONGEST_PAUSE 60000		/* ms */
-#define LONG_LIFE 60000			/* ms; who lived that long starts without a pause */
-#define ROUND 1000				/* ms, the shortest time between two rounds that nothing asked for */
+#define FIRST_PAUSE 500		/* ms before a worker that ended is started again */
+#define LONGEST_PAUSE 60000 /* ms */
+#define LONG_LIFE 60000		/* ms; who lived that long starts without a pause */
+#define ROUND 1000			/* ms, the shortest time between two rounds that nothing asked for */
 
 extern PGDLLEXPORT void truust_launcher_main(Datum arg);
 
@@ -56,34 +56,36 @@ typedef struct Child
 {
 	struct
 	{
-		Oid			database;
-		int			kind;
-		int			instance;
-	}			key;			/* must be first */
+		Oid database;
+		int kind;
+		int instance;
+	} key;							/* must be first */
 	BackgroundWorkerHandle *handle; /* NULL: none is running */
-	TimestampTz started;
-	TimestampTz not_before;
-	int			failures;		/* in a row */
+	TimestampTz				started;
+	TimestampTz				not_before;
+	int						failures; /* in a row */
 } Child;
 
 /* A database. */
 typedef struct Database
 {
-	Oid			oid;			/* must be first */
-	bool		quiet;			/* has no extension */
-	bool		seen;			/* in this round */
-	int			instances;		/* webhook workers that its workers were started for */
+	Oid	 oid;		/* must be first */
+	bool quiet;		/* has no extension */
+	bool seen;		/* in this round */
+	int	 instances; /* webhook workers that its workers were started for */
 } Database;
 
 static HTAB *children;
 static HTAB *databases;
-static bool no_room_reported = false;
+static bool	 no_room_reported = false;
 
 void
-truust_worker_registration(BackgroundWorker *worker, Oid database, int kind, int instance, int instances)
+truust_worker_registration(BackgroundWorker *worker, Oid database, int kind, int instance,
+						   int instances)
 {
-	const char *name = kind == TRUUST_WORKER_WEBHOOKS ? "webhooks" : "requests";
-	TruustWorkerArgs worker_args = {.database = database, .kind = kind, .instance = instance, .instances = instances};
+	const char		*name = kind == TRUUST_WORKER_WEBHOOKS ? "webhooks" : "requests";
+	TruustWorkerArgs worker_args = {
+		.database = database, .kind = kind, .instance = instance, .instances = instances};
 
 	memset(worker, 0, sizeof(BackgroundWorker));
 	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -101,7 +103,7 @@ truust_worker_registration(BackgroundWorker *worker, Oid database, int kind, int
 static HTAB *
 make_table(const char *name, Size keysize, Size entrysize)
 {
-	HASHCTL		ctl = {.keysize = keysize, .entrysize = entrysize};
+	HASHCTL ctl = {.keysize = keysize, .entrysize = entrysize};
 
 	return hash_create(name, 32, &ctl, HASH_ELEM | HASH_BLOBS);
 }
@@ -110,9 +112,9 @@ make_table(const char *name, Size keysize, Size entrysize)
 static void
 read_databases(void)
 {
-	Relation	rel;
+	Relation	  rel;
 	TableScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple	  tuple;
 
 	StartTransactionCommand();
 	rel = table_open(DatabaseRelationId, AccessShareLock);
@@ -120,8 +122,8 @@ read_databases(void)
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{
 		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
-		Database   *database;
-		bool		found;
+		Database		*database;
+		bool			 found;
 
 		if (!form->datallowconn || form->datistemplate)
 			continue;
@@ -143,7 +145,7 @@ static void
 forget_databases(void)
 {
 	HASH_SEQ_STATUS scan;
-	Database   *database;
+	Database	   *database;
 
 	hash_seq_init(&scan, databases);
 	while ((database = hash_seq_search(&scan)) != NULL)
@@ -161,9 +163,9 @@ forget_databases(void)
 static Child *
 find_child(Oid database, int kind, int instance)
 {
-	Child		key;
-	Child	   *child;
-	bool		found;
+	Child  key;
+	Child *child;
+	bool   found;
 
 	memset(&key, 0, sizeof(key));
 	key.key.database = database;
@@ -183,7 +185,7 @@ find_child(Oid database, int kind, int instance)
 static void
 launch(Child *child, int instances)
 {
-	BackgroundWorker worker;
+	BackgroundWorker		worker;
 	BackgroundWorkerHandle *handle;
 
 	truust_worker_registration(&worker, child->key.database, child->key.kind, child->key.instance,
@@ -214,8 +216,8 @@ note_end(Child *child)
 	child->handle = NULL;
 	if (TimestampDifferenceExceeds(child->started, now, LONG_LIFE))
 		child->failures = 0;
-	child->not_before = TimestampTzPlusMilliseconds(now, Min((long) FIRST_PAUSE << Min(child->failures, 16),
-															 LONGEST_PAUSE));
+	child->not_before = TimestampTzPlusMilliseconds(
+		now, Min((long) FIRST_PAUSE << Min(child->failures, 16), LONGEST_PAUSE));
 	child->failures++;
 }
 
@@ -225,15 +227,15 @@ note_end(Child *child)
 static bool
 see_to(Database *database, int kind, int instance, int instances)
 {
-	Child	   *child = find_child(database->oid, kind, instance);
-	TruustSlot	slot = {0};
-	bool		has_slot = truust_slot_find(database->oid, kind, instance, &slot);
-	pid_t		pid;
+	Child	  *child = find_child(database->oid, kind, instance);
+	TruustSlot slot = {0};
+	bool	   has_slot = truust_slot_find(database->oid, kind, instance, &slot);
+	pid_t	   pid;
 
 	if (has_slot && slot.pid != 0)
 		return slot.state != TRUUST_SLOT_STARTING;
 	if (child->handle && GetBackgroundWorkerPid(child->handle, &pid) != BGWH_STOPPED)
-		return false;			/* on its way */
+		return false; /* on its way */
 	if (child->handle)
 		note_end(child);
 	if (has_slot && slot.state == TRUUST_SLOT_NO_EXTENSION)
@@ -256,7 +258,7 @@ change_instances(Database *database)
 	if (database->instances == truust_workers)
 		return false;
 	if (database->instances != 0 && truust_slots_stop(database->oid) > 0)
-		return true;			/* not yet */
+		return true; /* not yet */
 	truust_slots_unstop(database->oid);
 	database->instances = truust_workers;
 	return false;
@@ -281,8 +283,8 @@ static void
 see_to_all(void)
 {
 	HASH_SEQ_STATUS scan;
-	Database   *database;
-	bool		all = truust_slots_all_announced();
+	Database	   *database;
+	bool			all = truust_slots_all_announced();
 
 	read_databases();
 	forget_databases();

@@ -23,4 +23,4 @@ extern void truust_worker_registration(BackgroundWorker *worker, Oid database, i
 /* Wait until no worker is left in a database; false: some are after 10 s. */
 extern bool truust_workers_wait_gone(Oid database);
 
-#endif							/* TRUUST_LAUNCHER_H */
+#endif /* TRUUST_LAUNCHER_H */

@@ -18,8 +18,8 @@
 #include "launcher.h"
 #include "slots.h"
 
-#define PATIENCE 10000			/* ms to wait for workers to come or go */
-#define MANUAL_RESTART 5		/* s after which the postmaster starts one again that crashed */
+#define PATIENCE 10000	 /* ms to wait for workers to come or go */
+#define MANUAL_RESTART 5 /* s after which the postmaster starts one again that crashed */
 
 PG_FUNCTION_INFO_V1(truust_start_worker);
 PG_FUNCTION_INFO_V1(truust_stop_worker);
@@ -33,8 +33,8 @@ count_workers(Oid database, bool connected)
 	TruustSlot *slots = truust_slots_copy(&n);
 
 	for (int i = 0; i < n; i++)
-		if (slots[i].database == database && slots[i].kind != TRUUST_WORKER_LAUNCHER && slots[i].pid != 0 &&
-			(!connected || slots[i].state != TRUUST_SLOT_STARTING))
+		if (slots[i].database == database && slots[i].kind != TRUUST_WORKER_LAUNCHER &&
+			slots[i].pid != 0 && (!connected || slots[i].state != TRUUST_SLOT_STARTING))
 			count++;
 	pfree(slots);
 	return count;
@@ -44,7 +44,8 @@ count_workers(Oid database, bool connected)
 static void
 doze(void)
 {
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10, PG_WAIT_EXTENSION);
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
+					 PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 }
@@ -66,7 +67,7 @@ truust_workers_wait_gone(Oid database)
 static bool
 has_process(int kind, int instance)
 {
-	TruustSlot	slot;
+	TruustSlot slot;
 
 	return truust_slot_find(MyDatabaseId, kind, instance, &slot) && slot.pid != 0;
 }
@@ -74,7 +75,7 @@ has_process(int kind, int instance)
 static void
 start(int kind, int instance, int instances)
 {
-	BackgroundWorker worker;
+	BackgroundWorker		worker;
 	BackgroundWorkerHandle *handle;
 
 	if (has_process(kind, instance))
@@ -83,16 +84,15 @@ start(int kind, int instance, int instances)
 	worker.bgw_restart_time = MANUAL_RESTART;
 	worker.bgw_notify_pid = MyProcPid;
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("there is no room for another background worker"),
-				 errhint("Increase max_worker_processes.")));
+		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+						errmsg("there is no room for another background worker"),
+						errhint("Increase max_worker_processes.")));
 }
 
 static bool
 launcher_is_running(void)
 {
-	TruustSlot	slot;
+	TruustSlot slot;
 
 	return truust_slot_find(InvalidOid, TRUUST_WORKER_LAUNCHER, 0, &slot) && slot.pid != 0;
 }
@@ -127,7 +127,7 @@ truust_start_worker(PG_FUNCTION_ARGS)
 Datum
 truust_stop_worker(PG_FUNCTION_ARGS)
 {
-	int			n;
+	int n;
 
 	for (int i = 0; i < truust_workers; i++)
 		truust_slot_refuse(MyDatabaseId, TRUUST_WORKER_WEBHOOKS, i);

@@ -24,25 +24,25 @@
 #include "functions.h"
 #include "rowset.h"
 
-#define LARGEST_PAGE 100		/* what the API allows */
+#define LARGEST_PAGE 100 /* what the API allows */
 
 typedef struct ListState
 {
 	const TruustSignature *signature;
-	const TruustAccount *account;
-	Datum	   *values;
-	bool	   *nulls;
-	TupleDesc	desc;
-	Tuplestorestate *store;
-	HTAB	   *seen;			/* hashes of the ids so far */
-	int			page_parameter; /* index, -1: the operation has none */
-	int			per_page_parameter;
-	bool		one_page;		/* the caller asked for a page of his own */
-	int64		max_rows;		/* -1: all */
-	int64		n_rows;			/* rows put into the store */
-	int64		n_items;		/* rows that the API sent */
-	int64		page;
-	int			barren_pages;	/* in a row without a new row */
+	const TruustAccount	  *account;
+	Datum				  *values;
+	bool				  *nulls;
+	TupleDesc			   desc;
+	Tuplestorestate		  *store;
+	HTAB				  *seen;		   /* hashes of the ids so far */
+	int					   page_parameter; /* index, -1: the operation has none */
+	int					   per_page_parameter;
+	bool				   one_page; /* the caller asked for a page of his own */
+	int64				   max_rows; /* -1: all */
+	int64				   n_rows;	 /* rows put into the store */
+	int64				   n_items;	 /* rows that the API sent */
+	int64				   page;
+	int					   barren_pages; /* in a row without a new row */
 } ListState;
 
 PG_FUNCTION_INFO_V1(truust_call_set);
@@ -60,8 +60,8 @@ find_parameter(const TruustSignature *signature, const char *name)
 static int64
 number_parameter(const ListState *list, const char *name, int64 min, int64 max, int64 otherwise)
 {
-	int			i = find_parameter(list->signature, name);
-	int64		value;
+	int	  i = find_parameter(list->signature, name);
+	int64 value;
 
 	if (i < 0 || list->nulls[i])
 		return otherwise;
@@ -70,8 +70,9 @@ number_parameter(const ListState *list, const char *name, int64 min, int64 max, 
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for parameter \"%s\": " INT64_FORMAT, name, value),
-				 max == PG_INT64_MAX ? errhint("It is " INT64_FORMAT " or more.", min)
-				 : errhint("It is from " INT64_FORMAT " to " INT64_FORMAT ".", min, max)));
+				 max == PG_INT64_MAX
+					 ? errhint("It is " INT64_FORMAT " or more.", min)
+					 : errhint("It is from " INT64_FORMAT " to " INT64_FORMAT ".", min, max)));
 	return value;
 }
 
@@ -79,7 +80,7 @@ number_parameter(const ListState *list, const char *name, int64 min, int64 max, 
 static bool
 row_identity(Jsonb *row, uint64 *identity)
 {
-	char	   *id = truust_json_get_text(row, "id");
+	char *id = truust_json_get_text(row, "id");
 
 	if (id == NULL)
 		return false;
@@ -91,9 +92,9 @@ row_identity(Jsonb *row, uint64 *identity)
 static void
 add_row(ListState *list, Jsonb *row, bool *is_new)
 {
-	uint64		identity;
-	bool		found = false;
-	HeapTuple	tuple;
+	uint64	  identity;
+	bool	  found = false;
+	HeapTuple tuple;
 
 	if (row_identity(row, &identity))
 		hash_search(list->seen, &identity, HASH_ENTER, &found);
@@ -109,12 +110,12 @@ add_row(ListState *list, Jsonb *row, bool *is_new)
 static int
 add_rows(ListState *list, Jsonb *answer)
 {
-	Jsonb	   *rows = truust_json_resource(answer);
-	JsonbIterator *it;
+	Jsonb			  *rows = truust_json_resource(answer);
+	JsonbIterator	  *it;
 	JsonbIteratorToken token;
-	JsonbValue	v;
-	int			n = 0;
-	bool		is_new = false;
+	JsonbValue		   v;
+	int				   n = 0;
+	bool			   is_new = false;
 
 	if (rows == NULL || !JB_ROOT_IS_ARRAY(rows) || JB_ROOT_IS_SCALAR(rows))
 		truust_throw_outcome(psprintf("truust_%s", list->signature->endpoint->name),
@@ -140,10 +141,9 @@ add_rows(ListState *list, Jsonb *answer)
 static bool
 wants_more(const ListState *list, Jsonb *answer, int n)
 {
-	int64		last_page,
-				total;
-	bool		has_last = truust_json_get_int64(answer, "last_page", &last_page);
-	bool		has_total = truust_json_get_int64(answer, "total", &total);
+	int64 last_page, total;
+	bool  has_last = truust_json_get_int64(answer, "last_page", &last_page);
+	bool  has_total = truust_json_get_int64(answer, "total", &total);
 
 	if (list->one_page || list->page_parameter < 0 || n == 0 || list->barren_pages >= 2)
 		return false;
@@ -156,13 +156,13 @@ wants_more(const ListState *list, Jsonb *answer, int n)
 static void
 choose_page_size(ListState *list)
 {
-	int			i = list->per_page_parameter;
+	int i = list->per_page_parameter;
 
 	if (i < 0 || !list->nulls[i] || list->one_page)
 		return;
 	list->nulls[i] = false;
-	list->values[i] = Int64GetDatum(list->max_rows > 0 ? Min(list->max_rows, LARGEST_PAGE)
-									: LARGEST_PAGE);
+	list->values[i] =
+		Int64GetDatum(list->max_rows > 0 ? Min(list->max_rows, LARGEST_PAGE) : LARGEST_PAGE);
 }
 
 static void
@@ -181,7 +181,7 @@ read_arguments(ListState *list, FunctionCallInfo fcinfo)
 static Jsonb *
 get_page(ListState *list)
 {
-	TruustWire	wire;
+	TruustWire wire;
 
 	if (list->page > 1)
 	{
@@ -195,7 +195,7 @@ get_page(ListState *list)
 static HTAB *
 create_seen(void)
 {
-	HASHCTL		ctl = {0};
+	HASHCTL ctl = {0};
 
 	ctl.keysize = sizeof(uint64);
 	ctl.entrysize = sizeof(uint64);
@@ -209,10 +209,10 @@ create_seen(void)
 Datum
 truust_call_set(PG_FUNCTION_ARGS)
 {
-	ListState	list = {0};
-	MemoryContext page_context = AllocSetContextCreate(CurrentMemoryContext, "truust page",
-													   ALLOCSET_DEFAULT_SIZES);
-	bool		more;
+	ListState	  list = {0};
+	MemoryContext page_context =
+		AllocSetContextCreate(CurrentMemoryContext, "truust page", ALLOCSET_DEFAULT_SIZES);
+	bool more;
 
 	list.signature = truust_endpoint_signature_of(fcinfo->flinfo->fn_oid);
 	list.account = truust_account_get(NULL, GetUserId());
@@ -224,8 +224,8 @@ truust_call_set(PG_FUNCTION_ARGS)
 	while (more)
 	{
 		MemoryContext old = MemoryContextSwitchTo(page_context);
-		Jsonb	   *answer = get_page(&list);
-		int			n = add_rows(&list, answer);
+		Jsonb		 *answer = get_page(&list);
+		int			  n = add_rows(&list, answer);
 
 		more = wants_more(&list, answer, n);
 		list.page++;

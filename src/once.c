@@ -22,9 +22,9 @@
 /* What the walk through a query's columns has found. */
 typedef struct ColumnsOf
 {
-	Oid			function;
-	List	   *calls;			/* FuncExprs of which one column was taken */
-	FuncExpr   *repeated;		/* one of them that there is twice */
+	Oid		  function;
+	List	 *calls;	/* FuncExprs of which one column was taken */
+	FuncExpr *repeated; /* one of them that there is twice */
 } ColumnsOf;
 
 PG_FUNCTION_INFO_V1(truust_once);
@@ -36,7 +36,7 @@ find_repeated(Node *node, ColumnsOf *columns)
 		return false;
 	if (IsA(node, FieldSelect) && IsA(((FieldSelect *) node)->arg, FuncExpr))
 	{
-		FuncExpr   *call = (FuncExpr *) ((FieldSelect *) node)->arg;
+		FuncExpr *call = (FuncExpr *) ((FieldSelect *) node)->arg;
 
 		if (call->funcid == columns->function)
 		{
@@ -59,10 +59,10 @@ find_repeated(Node *node, ColumnsOf *columns)
 Datum
 truust_once(PG_FUNCTION_ARGS)
 {
-	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+	Node				   *request = (Node *) PG_GETARG_POINTER(0);
 	SupportRequestSimplify *simplify = (SupportRequestSimplify *) request;
-	ColumnsOf	columns = {0};
-	Query	   *query;
+	ColumnsOf				columns = {0};
+	Query				   *query;
 
 	if (!IsA(request, SupportRequestSimplify) || simplify->root == NULL)
 		PG_RETURN_POINTER(NULL);
@@ -71,14 +71,14 @@ truust_once(PG_FUNCTION_ARGS)
 	if (find_repeated((Node *) query->targetList, &columns) ||
 		find_repeated((Node *) query->returningList, &columns))
 	{
-		char	   *name = get_func_name(columns.function);
+		char *name = get_func_name(columns.function);
 
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s would be executed once for each column of its result", name),
-				 errdetail("That is how (%s(...)).* is understood. Nothing was sent.", name),
-				 errhint("Call it in FROM: SELECT * FROM %s(...), or SELECT r.* FROM some_table t, %s(t.a, ...) r.",
-						 name, name)));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("%s would be executed once for each column of its result", name),
+						errdetail("That is how (%s(...)).* is understood. Nothing was sent.", name),
+						errhint("Call it in FROM: SELECT * FROM %s(...), or SELECT r.* FROM "
+								"some_table t, %s(t.a, ...) r.",
+								name, name)));
 	}
 	PG_RETURN_POINTER(NULL);
 }

@@ -31,7 +31,7 @@ typedef struct OptionRule
 	const char *name;
 	Oid			catalog;
 	bool		superuser_only;
-	void		(*check) (const char *name, const char *value);
+	void (*check)(const char *name, const char *value);
 } OptionRule;
 
 static void check_environment(const char *name, const char *value);
@@ -52,8 +52,7 @@ static const OptionRule option_rules[] = {
 	{"ca_file", ForeignServerRelationId, true, check_file},
 	{"secret_key", UserMappingRelationId, false, check_key},
 	{"secret_key_file", UserMappingRelationId, true, check_file},
-	{NULL, InvalidOid, false, NULL}
-};
+	{NULL, InvalidOid, false, NULL}};
 
 PG_FUNCTION_INFO_V1(truust_fdw_validator);
 
@@ -99,9 +98,9 @@ truust_environment_of_key(const char *key)
 static char *
 url_part(const char *url, CURLUPart part, bool *ok)
 {
-	CURLU	   *handle = curl_url();
-	char	   *value = NULL;
-	char	   *result = NULL;
+	CURLU *handle = curl_url();
+	char  *value = NULL;
+	char  *result = NULL;
 
 	*ok = handle != NULL && curl_url_set(handle, CURLUPART_URL, url, 0) == CURLUE_OK;
 	if (*ok && curl_url_get(handle, part, &value, 0) == CURLUE_OK)
@@ -148,25 +147,24 @@ static void
 check_environment(const char *name, const char *value)
 {
 	if (truust_environment_parse(value) == TRUUST_ENV_UNKNOWN)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
-				 errhint("Valid values are \"sandbox\" and \"production\".")));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errhint("Valid values are \"sandbox\" and \"production\".")));
 }
 
 static void
 check_subdomain(const char *name, const char *value)
 {
-	size_t		len = strlen(value);
-	bool		ok = len > 0 && len <= 63 && value[0] != '-' && value[len - 1] != '-';
+	size_t len = strlen(value);
+	bool   ok = len > 0 && len <= 63 && value[0] != '-' && value[len - 1] != '-';
 
 	for (const char *p = value; ok && *p; p++)
 		ok = isalnum((unsigned char) *p) || *p == '-';
 	if (!ok)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
-				 errhint("It is the first part of the host's name, as \"api\" in api.truust.io: letters, digits and hyphens.")));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errhint("It is the first part of the host's name, as \"api\" in "
+								"api.truust.io: letters, digits and hyphens.")));
 }
 
 static bool
@@ -183,9 +181,9 @@ is_loopback(const char *host)
 static const char *
 base_url_problem(const char *value)
 {
-	bool		ok;
-	char	   *scheme = url_part(value, CURLUPART_SCHEME, &ok);
-	char	   *host = url_part(value, CURLUPART_HOST, &ok);
+	bool  ok;
+	char *scheme = url_part(value, CURLUPART_SCHEME, &ok);
+	char *host = url_part(value, CURLUPART_HOST, &ok);
 
 	if (!ok || scheme == NULL || host == NULL || strstr(value, "://") == NULL)
 		return "It is not an address.";
@@ -197,7 +195,8 @@ base_url_problem(const char *value)
 		strpbrk(value, "?#") != NULL)
 		return "It has a query or a fragment.";
 	if (strcmp(scheme, "http") == 0 && !is_loopback(host))
-		return "Plain http is allowed only to a loopback address, as the key would be readable on the way.";
+		return "Plain http is allowed only to a loopback address, as the key would be readable on "
+			   "the way.";
 	return NULL;
 }
 
@@ -207,28 +206,29 @@ check_base_url(const char *name, const char *value)
 	const char *problem = base_url_problem(value);
 
 	if (problem)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 /* an address with an @ may hold a password: do not repeat it */
-				 strchr(value, '@') ? errmsg("invalid value for option \"%s\"", name)
-				 : errmsg("invalid value for option \"%s\": \"%s\"", name, value),
-				 errdetail("%s", problem),
-				 errhint("Give the whole address with its version path, as in https://proxy.example/2.0.")));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						/* an address with an @ may hold a password: do not repeat it */
+						strchr(value, '@')
+							? errmsg("invalid value for option \"%s\"", name)
+							: errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errdetail("%s", problem),
+						errhint("Give the whole address with its version path, as in "
+								"https://proxy.example/2.0.")));
 }
 
 static void
 check_integer(const char *name, const char *value, int min, int max, const char *unit)
 {
-	char	   *end;
-	long		number;
+	char *end;
+	long  number;
 
 	errno = 0;
 	number = strtol(value, &end, 10);
-	if (errno != 0 || !isdigit((unsigned char) *value) || *end != '\0' || number < min || number > max)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
-				 errhint("It is a whole number%s from %d to %d.", unit, min, max)));
+	if (errno != 0 || !isdigit((unsigned char) *value) || *end != '\0' || number < min ||
+		number > max)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errhint("It is a whole number%s from %d to %d.", unit, min, max)));
 }
 
 static void
@@ -247,10 +247,9 @@ static void
 check_file(const char *name, const char *value)
 {
 	if (!is_absolute_path(value))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
-				 errhint("Give an absolute path on the database server's machine.")));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errhint("Give an absolute path on the database server's machine.")));
 }
 
 static void
@@ -259,11 +258,10 @@ check_key(const char *name, const char *value)
 	const char *problem = truust_key_problem(value);
 
 	if (problem)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"%s\"", name),
-				 errdetail("%s", problem),
-				 errhint("Copy the secret key from the API Developers tab of the account's settings in Truust's dashboard.")));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\"", name), errdetail("%s", problem),
+						errhint("Copy the secret key from the API Developers tab of the account's "
+								"settings in Truust's dashboard.")));
 }
 
 /* "a, b, c": the options that a catalog takes. */
@@ -287,30 +285,28 @@ check_option(DefElem *def, Oid catalog)
 		if (rule->catalog != catalog || strcmp(rule->name, def->defname) != 0)
 			continue;
 		if (rule->superuser_only && !superuser())
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied to set option \"%s\"", rule->name),
-					 errdetail("Only a superuser may set it.")));
+			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+							errmsg("permission denied to set option \"%s\"", rule->name),
+							errdetail("Only a superuser may set it.")));
 		rule->check(rule->name, defGetString(def));
 		return;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-			 errmsg("invalid option \"%s\"", def->defname),
-			 valid_options(catalog)[0] != '\0'
-			 ? errhint("Valid options here are: %s.", valid_options(catalog))
-			 : errhint("There are no valid options here.")));
+	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					errmsg("invalid option \"%s\"", def->defname),
+					valid_options(catalog)[0] != '\0'
+						? errhint("Valid options here are: %s.", valid_options(catalog))
+						: errhint("There are no valid options here.")));
 }
 
 /* The value of an option, or NULL. */
 static const char *
 option_value(List *options, const char *name)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, options)
+	foreach (lc, options)
 	{
-		DefElem    *def = (DefElem *) lfirst(lc);
+		DefElem *def = (DefElem *) lfirst(lc);
 
 		if (strcmp(def->defname, name) == 0)
 			return defGetString(def);
@@ -328,52 +324,54 @@ has_option(List *options, const char *name)
 static void
 check_environment_of_url(List *options)
 {
-	const char *base_url = option_value(options, "base_url");
-	const char *environment = option_value(options, "environment");
+	const char		 *base_url = option_value(options, "base_url");
+	const char		 *environment = option_value(options, "environment");
 	TruustEnvironment of_url;
 
 	if (base_url == NULL || environment == NULL)
 		return;
 	of_url = truust_environment_of_url(base_url);
 	if (of_url != TRUUST_ENV_UNKNOWN && of_url != truust_environment_parse(environment))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("options \"environment\" and \"base_url\" contradict each other"),
-				 errdetail("The address is one of the %s environment.", truust_environment_name(of_url)),
-				 errhint("Leave base_url out, or give the address of the environment that is meant.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("options \"environment\" and \"base_url\" contradict each other"),
+			 errdetail("The address is one of the %s environment.",
+					   truust_environment_name(of_url)),
+			 errhint("Leave base_url out, or give the address of the environment that is meant.")));
 }
 
 /* Options that only make sense together. */
 static void
 check_options_together(List *options, Oid catalog)
 {
-	bool		key = has_option(options, "secret_key");
-	bool		key_file = has_option(options, "secret_key_file");
+	bool key = has_option(options, "secret_key");
+	bool key_file = has_option(options, "secret_key_file");
 
 	if (catalog == ForeignServerRelationId && !has_option(options, "environment") &&
 		!has_option(options, "base_url"))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-				 errmsg("option \"environment\" is missing"),
-				 errhint("Add OPTIONS (environment 'sandbox') or OPTIONS (environment 'production').")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+			 errmsg("option \"environment\" is missing"),
+			 errhint(
+				 "Add OPTIONS (environment 'sandbox') or OPTIONS (environment 'production').")));
 	if (catalog == ForeignServerRelationId && has_option(options, "subdomain") &&
 		has_option(options, "base_url"))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("options \"subdomain\" and \"base_url\" exclude each other"),
-				 errhint("A base_url is the whole address already.")));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+						errmsg("options \"subdomain\" and \"base_url\" exclude each other"),
+						errhint("A base_url is the whole address already.")));
 	if (catalog == ForeignServerRelationId)
 		check_environment_of_url(options);
 	if (catalog == UserMappingRelationId && !key && !key_file)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-				 errmsg("option \"secret_key\" is missing"),
-				 errhint("Add OPTIONS (secret_key 'sk_stage_...') or, as a superuser, OPTIONS (secret_key_file '/path/of/the/file').")));
+		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+						errmsg("option \"secret_key\" is missing"),
+						errhint("Add OPTIONS (secret_key 'sk_stage_...') or, as a superuser, "
+								"OPTIONS (secret_key_file '/path/of/the/file').")));
 	if (catalog == UserMappingRelationId && key && key_file)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("options \"secret_key\" and \"secret_key_file\" exclude each other"),
-				 errhint("Drop one of them.")));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+						errmsg("options \"secret_key\" and \"secret_key_file\" exclude each other"),
+						errhint("Drop one of them.")));
 }
 
 /*
@@ -392,13 +390,13 @@ hide_statement(void *arg)
 Datum
 truust_fdw_validator(PG_FUNCTION_ARGS)
 {
-	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
-	Oid			catalog = PG_GETARG_OID(1);
-	ErrorContextCallback callback = {.previous = error_context_stack,.callback = hide_statement};
-	ListCell   *lc;
+	List				*options = untransformRelOptions(PG_GETARG_DATUM(0));
+	Oid					 catalog = PG_GETARG_OID(1);
+	ErrorContextCallback callback = {.previous = error_context_stack, .callback = hide_statement};
+	ListCell			*lc;
 
 	error_context_stack = &callback;
-	foreach(lc, options)
+	foreach (lc, options)
 		check_option((DefElem *) lfirst(lc), catalog);
 	check_options_together(options, catalog);
 	error_context_stack = callback.previous;

@@ -10,8 +10,8 @@
 #define TRUUST_OPTIONS_H
 
 #define TRUUST_API_VERSION_PATH "/2.0"
-#define TRUUST_DEFAULT_CONNECT_TIMEOUT 5000 /* ms */
-#define TRUUST_DEFAULT_REQUEST_TIMEOUT 30000	/* ms */
+#define TRUUST_DEFAULT_CONNECT_TIMEOUT 5000	 /* ms */
+#define TRUUST_DEFAULT_REQUEST_TIMEOUT 30000 /* ms */
 #define TRUUST_DEFAULT_MAX_RETRIES 3
 
 /* A key longer than this is refused when it is written. */
@@ -19,7 +19,7 @@
 
 typedef enum TruustEnvironment
 {
-	TRUUST_ENV_UNKNOWN,			/* an address of the user's own, or a key without a known prefix */
+	TRUUST_ENV_UNKNOWN, /* an address of the user's own, or a key without a known prefix */
 	TRUUST_ENV_SANDBOX,
 	TRUUST_ENV_PRODUCTION
 } TruustEnvironment;
@@ -42,4 +42,4 @@ extern TruustEnvironment truust_environment_of_url(const char *url);
  */
 extern const char *truust_key_problem(const char *key);
 
-#endif							/* TRUUST_OPTIONS_H */
+#endif /* TRUUST_OPTIONS_H */

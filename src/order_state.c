@@ -40,9 +40,9 @@
 typedef struct OrderState
 {
 	const char *status;
-	int			rank;			/* place on the way */
+	int			rank; /* place on the way */
 	bool		finished;
-	const char *event;			/* of arriving there */
+	const char *event; /* of arriving there */
 } OrderState;
 
 enum
@@ -74,13 +74,9 @@ static const struct PaymentState
 {
 	const char *status;
 	int			rank;
-}			payment_states[] = {
-	{"CREATED", 0},
-	{"AUTHORIZED", 1},
-	{"DENIED", 2},
-	{"CONFIRMED", 3},
-	{"CANCELLED", 4},
-	{"REFUNDED", 5},
+} payment_states[] = {
+	{"CREATED", 0},	  {"AUTHORIZED", 1}, {"DENIED", 2},
+	{"CONFIRMED", 3}, {"CANCELLED", 4},	 {"REFUNDED", 5},
 };
 
 static const OrderState *
@@ -104,7 +100,7 @@ truust_order_state_verdict(const char *from, const char *to)
 		return TRUUST_STAY;
 	if (a == NULL || b == NULL)
 		return TRUUST_MOVE;
-	if (a->finished)			/* a rejected order may be cancelled, no more */
+	if (a->finished) /* a rejected order may be cancelled, no more */
 		return a->rank == RANK_FINAL && b->rank == RANK_FINAL + 1 ? TRUUST_MOVE : TRUUST_STALE;
 	if (a->rank == RANK_BLOCKED)
 		return b->rank >= RANK_ACCEPTED ? TRUUST_MOVE : TRUUST_STALE;
@@ -114,7 +110,7 @@ truust_order_state_verdict(const char *from, const char *to)
 TruustVerdict
 truust_order_state_verdict_after(const char *previous, const char *from, const char *to)
 {
-	TruustVerdict verdict = truust_order_state_verdict(from, to);
+	TruustVerdict	  verdict = truust_order_state_verdict(from, to);
 	const OrderState *a = find_state(from);
 
 	if (verdict == TRUUST_MOVE && a && a->rank == RANK_BLOCKED && find_state(previous) &&
@@ -134,7 +130,7 @@ truust_order_state_implies(const char *status, const char *earlier)
 	if (before->rank < RANK_FAILURE)
 		return true;
 	if (before->rank == RANK_FAILURE || before->rank >= RANK_BLOCKED)
-		return false;			/* lie beside the usual way */
+		return false; /* lie beside the usual way */
 	if (!now->finished)
 		return true;
 	if (strcmp(now->status, "RELEASED") == 0)
@@ -185,8 +181,8 @@ payment_rank(const char *status)
 TruustVerdict
 truust_payment_state_verdict(const char *from, const char *to)
 {
-	int			a = payment_rank(from);
-	int			b = payment_rank(to);
+	int a = payment_rank(from);
+	int b = payment_rank(to);
 
 	if (from && strcmp(from, to) == 0)
 		return TRUUST_STAY;
@@ -197,8 +193,7 @@ const char *
 truust_verdict_name(TruustVerdict verdict)
 {
 	static const char *const names[] = {
-		[TRUUST_MOVE] = "move", [TRUUST_STAY] = "stay", [TRUUST_STALE] = "stale"
-	};
+		[TRUUST_MOVE] = "move", [TRUUST_STAY] = "stay", [TRUUST_STALE] = "stale"};
 
 	return names[verdict];
 }

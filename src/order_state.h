@@ -10,9 +10,9 @@
 
 typedef enum TruustVerdict
 {
-	TRUUST_MOVE,				/* the order moves to the new status */
-	TRUUST_STAY,				/* it is there already */
-	TRUUST_STALE				/* the order is past it: never go back */
+	TRUUST_MOVE, /* the order moves to the new status */
+	TRUUST_STAY, /* it is there already */
+	TRUUST_STALE /* the order is past it: never go back */
 } TruustVerdict;
 
 /*
@@ -48,4 +48,4 @@ extern TruustVerdict truust_payment_state_verdict(const char *from, const char *
 /* MOVE, STAY, STALE in lower case. */
 extern const char *truust_verdict_name(TruustVerdict verdict);
 
-#endif							/* TRUUST_ORDER_STATE_H */
+#endif /* TRUUST_ORDER_STATE_H */

@@ -36,21 +36,16 @@ static const struct
 {
 	Oid			type;
 	const char *names[2];
-}			order_fields[TRUUST_N_ORDER_FIELDS] = {
-	{TEXTOID, {"name", NULL}},
-	{NUMERICOID, {"value", "amount"}},
-	{TEXTOID, {"currency", NULL}},
-	{TEXTOID, {"tag", NULL}},
-	{JSONBOID, {"metadata", NULL}},
-	{TEXTOID, {"buyer_link", NULL}},
+} order_fields[TRUUST_N_ORDER_FIELDS] = {
+	{TEXTOID, {"name", NULL}},		  {NUMERICOID, {"value", "amount"}},
+	{TEXTOID, {"currency", NULL}},	  {TEXTOID, {"tag", NULL}},
+	{JSONBOID, {"metadata", NULL}},	  {TEXTOID, {"buyer_link", NULL}},
 	{TEXTOID, {"seller_link", NULL}},
 };
 
 static const char *const source_names[] = {
-	[TRUUST_FROM_WEBHOOK] = "webhook",
-	[TRUUST_FROM_CALL] = "call",
-	[TRUUST_FROM_REQUEST] = "request",
-	[TRUUST_FROM_SYNC] = "sync",
+	[TRUUST_FROM_WEBHOOK] = "webhook", [TRUUST_FROM_CALL] = "call",
+	[TRUUST_FROM_REQUEST] = "request", [TRUUST_FROM_SYNC] = "sync",
 	[TRUUST_FROM_REPLAY] = "replay",
 };
 
@@ -72,7 +67,7 @@ truust_source_of(const char *name)
 static HTAB *
 make_set(const char *name, Size entry_size, long n)
 {
-	HASHCTL		ctl = {0};
+	HASHCTL ctl = {0};
 
 	ctl.keysize = sizeof(TruustOrderKey);
 	ctl.entrysize = entry_size;
@@ -84,8 +79,8 @@ static void *
 enter(HTAB *set, int64 id, const char *server, Size entry_size)
 {
 	TruustOrderKey key;
-	bool		found;
-	void	   *entry;
+	bool		   found;
+	void		  *entry;
 
 	memset(&key, 0, sizeof(key));
 	key.id = id;
@@ -111,7 +106,7 @@ truust_orders_enter(HTAB *set, int64 id, const char *server)
 void
 truust_order_set_digests(TruustOrder *order, bytea *packed)
 {
-	Size		n = (VARSIZE_ANY_EXHDR(packed)) / sizeof(uint64);
+	Size n = (VARSIZE_ANY_EXHDR(packed)) / sizeof(uint64);
 
 	order->n_digests = Min(n, TRUUST_MAX_DIGESTS);
 	memcpy(order->digests, VARDATA_ANY(packed), order->n_digests * sizeof(uint64));
@@ -121,16 +116,16 @@ truust_order_set_digests(TruustOrder *order, bytea *packed)
 static void
 read_order(HTAB *set, uint64 i)
 {
-	bool		isnull;
-	int64		id = DatumGetInt64(truust_result(i, 1, &isnull));
-	char	   *server = truust_result_text(i, 2);
+	bool		   isnull;
+	int64		   id = DatumGetInt64(truust_result(i, 1, &isnull));
+	char		  *server = truust_result_text(i, 2);
 	TruustOrderKey key = {.id = id};
-	TruustOrder *order;
+	TruustOrder	  *order;
 
 	strlcpy(key.server, server, sizeof(key.server));
 	order = hash_search(set, &key, HASH_FIND, NULL);
 	if (order == NULL)
-		return;					/* of another server */
+		return; /* of another server */
 	order->exists = true;
 	order->status = truust_result_text(i, 3);
 	order->previous_status = truust_result_text(i, 4);
@@ -144,16 +139,15 @@ static void
 find_busy(HTAB *set, TruustColumn *ids)
 {
 	static TruustStatement look = {
-		"SELECT o.id, o.server FROM truust.orders o WHERE o.id = ANY ($1)", 1, {INT8ARRAYOID}
-	};
-	Datum		value = truust_column_array(ids);
-	uint64		n = truust_statement_run(&look, &value, NULL, 0);
+		"SELECT o.id, o.server FROM truust.orders o WHERE o.id = ANY ($1)", 1, {INT8ARRAYOID}};
+	Datum  value = truust_column_array(ids);
+	uint64 n = truust_statement_run(&look, &value, NULL, 0);
 
 	for (uint64 i = 0; i < n; i++)
 	{
-		bool		isnull;
+		bool		   isnull;
 		TruustOrderKey key = {.id = DatumGetInt64(truust_result(i, 1, &isnull))};
-		TruustOrder *order;
+		TruustOrder	  *order;
 
 		strlcpy(key.server, truust_result_text(i, 2), sizeof(key.server));
 		order = hash_search(set, &key, HASH_FIND, NULL);
@@ -169,15 +163,15 @@ truust_orders_load(HTAB *set)
 	static TruustStatement lock = {
 		"SELECT o.id, o.server, o.status, o.previous_status, o.role, o.status_at, o.digests "
 		"FROM truust.orders o WHERE o.id = ANY ($1) ORDER BY o.id, o.server FOR UPDATE SKIP LOCKED",
-		1, {INT8ARRAYOID}
-	};
-	long		n = hash_get_num_entries(set);
-	TruustColumn ids;
-	TruustColumn missing;
+		1,
+		{INT8ARRAYOID}};
+	long			n = hash_get_num_entries(set);
+	TruustColumn	ids;
+	TruustColumn	missing;
 	HASH_SEQ_STATUS scan;
-	TruustOrder *order;
-	Datum		value;
-	uint64		found;
+	TruustOrder	   *order;
+	Datum			value;
+	uint64			found;
 
 	truust_column_init(&ids, INT8OID, n);
 	truust_column_init(&missing, INT8OID, n);
@@ -219,7 +213,7 @@ truust_order_take_fields(TruustOrder *order, Jsonb *resource)
 		return;
 	for (int i = 0; i < TRUUST_N_ORDER_FIELDS; i++)
 	{
-		Datum		value;
+		Datum value;
 
 		for (int j = 0; j < 2 && order_fields[i].names[j]; j++)
 			if (read_field(resource, order_fields[i].names[j], order_fields[i].type, &value))
@@ -244,7 +238,7 @@ truust_order_has_digest(const TruustOrder *order, uint64 digest)
 void
 truust_order_drop_digest(TruustOrder *order, uint64 digest)
 {
-	int			kept = 0;
+	int kept = 0;
 
 	for (int i = 0; i < order->n_digests; i++)
 		if (order->digests[i] != digest)
@@ -257,8 +251,7 @@ void
 truust_order_add_digest(TruustOrder *order, uint64 digest)
 {
 	if (order->n_digests == TRUUST_MAX_DIGESTS)
-		memmove(&order->digests[0], &order->digests[1],
-				sizeof(uint64) * --order->n_digests);
+		memmove(&order->digests[0], &order->digests[1], sizeof(uint64) * --order->n_digests);
 	order->digests[order->n_digests++] = digest;
 	order->dirty = true;
 }
@@ -266,8 +259,8 @@ truust_order_add_digest(TruustOrder *order, uint64 digest)
 char *
 truust_order_event_name(const char *status)
 {
-	Size		size = strlen(status) + sizeof("order.");
-	char	   *buf = palloc(size);
+	Size  size = strlen(status) + sizeof("order.");
+	char *buf = palloc(size);
 
 	return pstrdup(truust_order_state_event(status, buf, size));
 }
@@ -287,27 +280,36 @@ truust_order_move(TruustOrder *order, const char *status)
 /* Parameters of the two statements that write orders. */
 enum
 {
-	COL_ID, COL_SERVER, COL_STATUS, COL_PREVIOUS, COL_FINISHED, COL_ROLE, COL_DIGESTS, COL_MOVED, COL_LOOKED,
+	COL_ID,
+	COL_SERVER,
+	COL_STATUS,
+	COL_PREVIOUS,
+	COL_FINISHED,
+	COL_ROLE,
+	COL_DIGESTS,
+	COL_MOVED,
+	COL_LOOKED,
 	COL_FIELDS,
 	N_COLUMNS = COL_FIELDS + TRUUST_N_ORDER_FIELDS
 };
 
-#define ORDER_ARGS \
-	{INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, BOOLARRAYOID, TEXTARRAYOID, BYTEAARRAYOID, \
-	BOOLARRAYOID, BOOLARRAYOID, TEXTARRAYOID, NUMERICARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, \
-	TEXTARRAYOID, TEXTARRAYOID}
+#define ORDER_ARGS                                                                                 \
+	{                                                                                              \
+		INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, BOOLARRAYOID, TEXTARRAYOID,        \
+			BYTEAARRAYOID, BOOLARRAYOID, BOOLARRAYOID, TEXTARRAYOID, NUMERICARRAYOID,              \
+			TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID                  \
+	}
 
-#define ORDER_ROWS \
-	"unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) AS " \
-	"u (id, server, status, previous_status, finished, role, digests, moved, looked, " \
+#define ORDER_ROWS                                                                                 \
+	"unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) AS "            \
+	"u (id, server, status, previous_status, finished, role, digests, moved, looked, "             \
 	"name, value, currency, tag, metadata, buyer_link, seller_link)"
 
 static void
 init_columns(TruustColumn *columns, int n)
 {
-	static const Oid types[COL_FIELDS] = {
-		INT8OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, BYTEAOID, BOOLOID, BOOLOID
-	};
+	static const Oid types[COL_FIELDS] = {INT8OID, TEXTOID,	 TEXTOID, TEXTOID, BOOLOID,
+										  TEXTOID, BYTEAOID, BOOLOID, BOOLOID};
 
 	for (int i = 0; i < N_COLUMNS; i++)
 		truust_column_init(&columns[i],
@@ -317,8 +319,8 @@ init_columns(TruustColumn *columns, int n)
 static void
 add_order(TruustColumn *columns, const TruustOrder *order)
 {
-	Size		size = order->n_digests * sizeof(uint64);
-	bytea	   *digests = palloc(VARHDRSZ + size);
+	Size   size = order->n_digests * sizeof(uint64);
+	bytea *digests = palloc(VARHDRSZ + size);
 
 	SET_VARSIZE(digests, VARHDRSZ + size);
 	memcpy(VARDATA(digests), order->digests, size);
@@ -340,7 +342,7 @@ add_order(TruustColumn *columns, const TruustOrder *order)
 static uint64
 write_orders(TruustStatement *statement, TruustColumn *columns)
 {
-	Datum		values[N_COLUMNS];
+	Datum values[N_COLUMNS];
 
 	for (int i = 0; i < N_COLUMNS; i++)
 		values[i] = truust_column_array(&columns[i]);
@@ -351,30 +353,33 @@ bool
 truust_orders_write(HTAB *set)
 {
 	static TruustStatement insert = {
-		"INSERT INTO truust.orders (id, server, status, previous_status, finished, role, digests, looked_at, "
+		"INSERT INTO truust.orders (id, server, status, previous_status, finished, role, digests, "
+		"looked_at, "
 		"name, value, currency, tag, metadata, buyer_link, seller_link) "
-		"SELECT u.id, u.server, u.status, u.previous_status, u.finished, u.role::pg_catalog.name, u.digests, "
+		"SELECT u.id, u.server, u.status, u.previous_status, u.finished, u.role::pg_catalog.name, "
+		"u.digests, "
 		"CASE WHEN u.looked THEN pg_catalog.now() END, "
 		"u.name, u.value, u.currency, u.tag, u.metadata, u.buyer_link, u.seller_link "
 		"FROM " ORDER_ROWS " ON CONFLICT (id, server) DO NOTHING",
-		N_COLUMNS, ORDER_ARGS
-	};
+		N_COLUMNS, ORDER_ARGS};
 	static TruustStatement update = {
 		"UPDATE truust.orders o SET status = u.status, previous_status = u.previous_status, "
-		"finished = u.finished, role = coalesce(o.role, u.role::pg_catalog.name), digests = u.digests, "
+		"finished = u.finished, role = coalesce(o.role, u.role::pg_catalog.name), digests = "
+		"u.digests, "
 		"status_at = CASE WHEN u.moved THEN pg_catalog.now() ELSE o.status_at END, "
-		"looked_at = CASE WHEN u.looked THEN pg_catalog.now() ELSE o.looked_at END, updated_at = pg_catalog.now(), "
+		"looked_at = CASE WHEN u.looked THEN pg_catalog.now() ELSE o.looked_at END, updated_at = "
+		"pg_catalog.now(), "
 		"name = coalesce(u.name, o.name), value = coalesce(u.value, o.value), "
 		"currency = coalesce(u.currency, o.currency), tag = coalesce(u.tag, o.tag), "
-		"metadata = coalesce(u.metadata, o.metadata), buyer_link = coalesce(u.buyer_link, o.buyer_link), "
+		"metadata = coalesce(u.metadata, o.metadata), buyer_link = coalesce(u.buyer_link, "
+		"o.buyer_link), "
 		"seller_link = coalesce(u.seller_link, o.seller_link) "
 		"FROM " ORDER_ROWS " WHERE o.id = u.id AND o.server = u.server",
-		N_COLUMNS, ORDER_ARGS
-	};
-	TruustColumn new_rows[N_COLUMNS];
-	TruustColumn old_rows[N_COLUMNS];
+		N_COLUMNS, ORDER_ARGS};
+	TruustColumn	new_rows[N_COLUMNS];
+	TruustColumn	old_rows[N_COLUMNS];
 	HASH_SEQ_STATUS scan;
-	TruustOrder *order;
+	TruustOrder	   *order;
 
 	init_columns(new_rows, hash_get_num_entries(set));
 	init_columns(old_rows, hash_get_num_entries(set));
@@ -389,14 +394,18 @@ truust_orders_write(HTAB *set)
 }
 
 /* INSERT of rows of history; the identity numbers them in the order of the arrays. */
-#define HISTORY_INSERT \
-	"INSERT INTO truust.events (event, sent_as, order_id, server, status, previous_status, outcome, source, " \
-	"webhook_id, payin_id, payout_id, received_at) " \
+#define HISTORY_INSERT                                                                             \
+	"INSERT INTO truust.events (event, sent_as, order_id, server, status, previous_status, "       \
+	"outcome, source, "                                                                            \
+	"webhook_id, payin_id, payout_id, received_at) "                                               \
 	"SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 
-#define HISTORY_ARGS \
-	{TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, \
-	TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}
+#define HISTORY_ARGS                                                                               \
+	{                                                                                              \
+		TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,        \
+			TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,                  \
+			TIMESTAMPTZARRAYOID                                                                    \
+	}
 
 #define N_HISTORY_COLUMNS 12
 
@@ -427,16 +436,14 @@ void
 truust_history_write(TruustHistory **rows, int n, bool want_ids)
 {
 	static TruustStatement insert = {HISTORY_INSERT, N_HISTORY_COLUMNS, HISTORY_ARGS};
-	static TruustStatement insert_returning = {
-		HISTORY_INSERT " RETURNING id", N_HISTORY_COLUMNS, HISTORY_ARGS
-	};
-	static const Oid types[N_HISTORY_COLUMNS] = {
-		TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID,
-		TIMESTAMPTZOID
-	};
-	TruustColumn columns[N_HISTORY_COLUMNS];
-	Datum		values[N_HISTORY_COLUMNS];
-	bool		isnull;
+	static TruustStatement insert_returning = {HISTORY_INSERT " RETURNING id", N_HISTORY_COLUMNS,
+											   HISTORY_ARGS};
+	static const Oid	   types[N_HISTORY_COLUMNS] = {TEXTOID, TEXTOID, INT8OID, TEXTOID,
+													   TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+													   INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID};
+	TruustColumn		   columns[N_HISTORY_COLUMNS];
+	Datum				   values[N_HISTORY_COLUMNS];
+	bool				   isnull;
 
 	if (n == 0)
 		return;
@@ -471,7 +478,7 @@ truust_payments_enter(HTAB *set, int64 id, const char *server)
 static void
 keep_text(char **field, Jsonb *resource, const char *name)
 {
-	char	   *value = truust_json_get_text(resource, name);
+	char *value = truust_json_get_text(resource, name);
 
 	if (value)
 		*field = value;
@@ -483,8 +490,8 @@ order_of_payment(Jsonb *resource)
 {
 	static const char *const names[] = {"escrow_id", "order_id"};
 	static const char *const connected[] = {"order", "escrow"};
-	Jsonb	   *connections = truust_json_get(resource, "connections");
-	int64		id;
+	Jsonb					*connections = truust_json_get(resource, "connections");
+	int64					 id;
 
 	for (int i = 0; i < (int) lengthof(names); i++)
 		if (truust_json_get_int64(resource, names[i], &id))
@@ -500,15 +507,19 @@ void
 truust_payments_load(HTAB *set, bool payouts)
 {
 	static TruustStatement look[2] = {
-		{"SELECT p.id, p.server, p.status FROM truust.payins p WHERE p.id = ANY ($1)", 1, {INT8ARRAYOID}},
-		{"SELECT p.id, p.server, p.status FROM truust.payouts p WHERE p.id = ANY ($1)", 1, {INT8ARRAYOID}},
+		{"SELECT p.id, p.server, p.status FROM truust.payins p WHERE p.id = ANY ($1)",
+		 1,
+		 {INT8ARRAYOID}},
+		{"SELECT p.id, p.server, p.status FROM truust.payouts p WHERE p.id = ANY ($1)",
+		 1,
+		 {INT8ARRAYOID}},
 	};
-	TruustColumn ids;
+	TruustColumn	ids;
 	HASH_SEQ_STATUS scan;
-	TruustPayment *payment;
-	Datum		value;
-	uint64		n;
-	bool		isnull;
+	TruustPayment  *payment;
+	Datum			value;
+	uint64			n;
+	bool			isnull;
 
 	if (hash_get_num_entries(set) == 0)
 		return;
@@ -539,7 +550,7 @@ truust_payment_verdict(const TruustPayment *payment, const char *status)
 void
 truust_payment_take(TruustPayment *payment, Jsonb *resource, int64 order_id)
 {
-	char	   *status = truust_json_get_text(resource, "status");
+	char *status = truust_json_get_text(resource, "status");
 
 	payment->dirty = true;
 	if (order_id == 0)
@@ -553,17 +564,21 @@ truust_payment_take(TruustPayment *payment, Jsonb *resource, int64 order_id)
 	keep_text(&payment->reference, resource, "reference");
 }
 
-#define PAYMENT_UPSERT(table) \
-	"INSERT INTO truust." table " AS p (id, server, order_id, status, type, reference) " \
-	"SELECT * FROM unnest($1, $2, $3, $4, $5, $6) " \
-	"ON CONFLICT (id, server) DO UPDATE SET updated_at = pg_catalog.now(), " \
-	"order_id = coalesce(EXCLUDED.order_id, p.order_id), " \
-	"type = coalesce(EXCLUDED.type, p.type), reference = coalesce(EXCLUDED.reference, p.reference), " \
-	"status = CASE WHEN EXCLUDED.status IS NOT NULL AND " \
-	"truust.payment_state_verdict(p.status, EXCLUDED.status) OPERATOR(pg_catalog.=) 'move' " \
+#define PAYMENT_UPSERT(table)                                                                      \
+	"INSERT INTO truust." table " AS p (id, server, order_id, status, type, reference) "           \
+	"SELECT * FROM unnest($1, $2, $3, $4, $5, $6) "                                                \
+	"ON CONFLICT (id, server) DO UPDATE SET updated_at = pg_catalog.now(), "                       \
+	"order_id = coalesce(EXCLUDED.order_id, p.order_id), "                                         \
+	"type = coalesce(EXCLUDED.type, p.type), reference = coalesce(EXCLUDED.reference, "            \
+	"p.reference), "                                                                               \
+	"status = CASE WHEN EXCLUDED.status IS NOT NULL AND "                                          \
+	"truust.payment_state_verdict(p.status, EXCLUDED.status) OPERATOR(pg_catalog.=) 'move' "       \
 	"THEN EXCLUDED.status ELSE p.status END"
 
-#define PAYMENT_ARGS {INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+#define PAYMENT_ARGS                                                                               \
+	{                                                                                              \
+		INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID         \
+	}
 
 static int
 compare_payments(const void *a, const void *b)
@@ -582,7 +597,7 @@ sorted_payments(HTAB *set, long *n)
 {
 	TruustPayment **list = palloc(sizeof(TruustPayment *) * Max(hash_get_num_entries(set), 1));
 	HASH_SEQ_STATUS scan;
-	TruustPayment *payment;
+	TruustPayment  *payment;
 
 	*n = 0;
 	hash_seq_init(&scan, set);
@@ -601,10 +616,10 @@ truust_payments_write(HTAB *set, bool payouts)
 		{PAYMENT_UPSERT("payouts"), 6, PAYMENT_ARGS},
 	};
 	static const Oid types[6] = {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID};
-	long		n;
-	TruustPayment **list = sorted_payments(set, &n);
-	TruustColumn columns[6];
-	Datum		values[6];
+	long			 n;
+	TruustPayment  **list = sorted_payments(set, &n);
+	TruustColumn	 columns[6];
+	Datum			 values[6];
 
 	if (n == 0)
 		return;
@@ -641,10 +656,10 @@ cannot_write(void)
 /* What is to be noted of an order. */
 typedef struct OrderNote
 {
-	const char *server;
-	char	   *role;
-	int64		id;
-	Jsonb	   *resource;
+	const char	*server;
+	char		*role;
+	int64		 id;
+	Jsonb		*resource;
 	TruustSource source;
 } OrderNote;
 
@@ -652,11 +667,11 @@ typedef struct OrderNote
 static bool
 note_order(const OrderNote *note)
 {
-	HTAB	   *set = truust_orders_set(1);
-	TruustOrder *order = truust_orders_enter(set, note->id, note->server);
-	char	   *status = truust_json_get_text(note->resource, "status");
-	const char *before;
-	TruustHistory row = {0};
+	HTAB		  *set = truust_orders_set(1);
+	TruustOrder	  *order = truust_orders_enter(set, note->id, note->server);
+	char		  *status = truust_json_get_text(note->resource, "status");
+	const char	  *before;
+	TruustHistory  row = {0};
 	TruustHistory *rows = &row;
 
 	if (status == NULL)
@@ -692,9 +707,10 @@ static void
 wait_for_order(const char *server, int64 id)
 {
 	static TruustStatement lock = {
-		"SELECT FROM truust.orders o WHERE o.id = $1 AND o.server = $2 FOR UPDATE", 2, {INT8OID, TEXTOID}
-	};
-	Datum		values[2] = {Int64GetDatum(id), CStringGetTextDatum(server)};
+		"SELECT FROM truust.orders o WHERE o.id = $1 AND o.server = $2 FOR UPDATE",
+		2,
+		{INT8OID, TEXTOID}};
+	Datum values[2] = {Int64GetDatum(id), CStringGetTextDatum(server)};
 
 	truust_statement_run(&lock, values, NULL, 0);
 }
@@ -702,7 +718,7 @@ wait_for_order(const char *server, int64 id)
 static void
 note_order_as_owner(void *arg)
 {
-	OrderNote  *note = arg;
+	OrderNote	   *note = arg;
 	TruustRoleState state;
 
 	SPI_connect();
@@ -719,9 +735,9 @@ note_order_as_owner(void *arg)
 
 /* Run a note; where isolation forbids it, do without. */
 static void
-note_safely(void (*f) (void *), void *arg)
+note_safely(void (*f)(void *), void *arg)
 {
-	ErrorData  *edata;
+	ErrorData *edata;
 
 	if (!IsolationUsesXactSnapshot())
 	{
@@ -736,7 +752,7 @@ note_safely(void (*f) (void *), void *arg)
 void
 truust_orders_note(const char *server, Oid role, Jsonb *resource, TruustSource source)
 {
-	OrderNote	note = {.server = server, .resource = resource, .source = source};
+	OrderNote note = {.server = server, .resource = resource, .source = source};
 
 	if (resource == NULL || !truust_json_get_int64(resource, "id", &note.id) || cannot_write())
 		return;
@@ -757,9 +773,9 @@ typedef struct PaymentNote
 static void
 note_payment_as_owner(void *arg)
 {
-	PaymentNote *note = arg;
+	PaymentNote	   *note = arg;
 	TruustRoleState state;
-	HTAB	   *set;
+	HTAB		   *set;
 
 	SPI_connect();
 	truust_owner_enter(&state, true);
@@ -775,8 +791,7 @@ static void
 note_payment(const char *server, Jsonb *resource, int64 order_id, bool payout)
 {
 	PaymentNote note = {
-		.server = server, .order_id = order_id, .resource = resource, .payout = payout
-	};
+		.server = server, .order_id = order_id, .resource = resource, .payout = payout};
 
 	if (resource == NULL || !truust_json_get_int64(resource, "id", &note.id) || cannot_write())
 		return;
@@ -808,12 +823,12 @@ text_argument(FunctionCallInfo fcinfo, int i)
 Datum
 truust_order_state_verdict_sql(PG_FUNCTION_ARGS)
 {
-	char	   *to = text_argument(fcinfo, 1);
+	char *to = text_argument(fcinfo, 1);
 
 	if (to == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(truust_verdict_name(
-		truust_order_state_verdict(text_argument(fcinfo, 0), to))));
+	PG_RETURN_TEXT_P(cstring_to_text(
+		truust_verdict_name(truust_order_state_verdict(text_argument(fcinfo, 0), to))));
 }
 
 /*
@@ -822,12 +837,12 @@ truust_order_state_verdict_sql(PG_FUNCTION_ARGS)
 Datum
 truust_payment_state_verdict_sql(PG_FUNCTION_ARGS)
 {
-	char	   *to = text_argument(fcinfo, 1);
+	char *to = text_argument(fcinfo, 1);
 
 	if (to == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(truust_verdict_name(
-		truust_payment_state_verdict(text_argument(fcinfo, 0), to))));
+	PG_RETURN_TEXT_P(cstring_to_text(
+		truust_verdict_name(truust_payment_state_verdict(text_argument(fcinfo, 0), to))));
 }
 
 /*
@@ -836,7 +851,7 @@ truust_payment_state_verdict_sql(PG_FUNCTION_ARGS)
 Datum
 truust_order_state_event_sql(PG_FUNCTION_ARGS)
 {
-	char	   *status = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *status = text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	PG_RETURN_TEXT_P(cstring_to_text(truust_order_event_name(status)));
 }

@@ -26,7 +26,7 @@ typedef enum TruustSource
 } TruustSource;
 
 /* As the tables spell it, and back (an unknown name is a webhook). */
-extern const char *truust_source_name(TruustSource source);
+extern const char  *truust_source_name(TruustSource source);
 extern TruustSource truust_source_of(const char *name);
 
 /*
@@ -51,38 +51,38 @@ extern void truust_payouts_note(const char *server, Jsonb *resource, int64 order
  * an SPI connection and the owner's rights, and allocates in the current
  * memory context.
  */
-#define TRUUST_MAX_DIGESTS 64	/* events of an order that are remembered as applied */
+#define TRUUST_MAX_DIGESTS 64 /* events of an order that are remembered as applied */
 
 /* Columns of an order that a resource may carry, in the order of order_fields in orders.c. */
 #define TRUUST_N_ORDER_FIELDS 7
 
 typedef struct TruustOrderKey
 {
-	int64		id;
-	char		server[NAMEDATALEN];	/* zero-padded */
+	int64 id;
+	char  server[NAMEDATALEN]; /* zero-padded */
 } TruustOrderKey;
 
 typedef struct TruustOrder
 {
-	TruustOrderKey key;			/* must be first */
+	TruustOrderKey key; /* must be first */
 
 	/* as it stands in truust.orders, then as it will */
-	bool		exists;			/* there is a row, which is locked */
-	bool		busy;			/* there is a row, which another transaction has locked */
-	char	   *status;			/* NULL: not known yet */
+	bool		exists; /* there is a row, which is locked */
+	bool		busy;	/* there is a row, which another transaction has locked */
+	char	   *status; /* NULL: not known yet */
 	char	   *previous_status;
 	char	   *role;
 	TimestampTz status_at;
 	int			n_digests;
-	uint64		digests[TRUUST_MAX_DIGESTS];	/* oldest first */
+	uint64		digests[TRUUST_MAX_DIGESTS]; /* oldest first */
 	Datum		fields[TRUUST_N_ORDER_FIELDS];
 	bool		has_field[TRUUST_N_ORDER_FIELDS];
 
 	/* for the writer */
-	bool		dirty;			/* something is to be written */
-	bool		moved;			/* its status changed */
-	bool		looked_at;		/* the API was asked */
-	bool		notify_tables;	/* attached tables are to be told the status */
+	bool dirty;			/* something is to be written */
+	bool moved;			/* its status changed */
+	bool looked_at;		/* the API was asked */
+	bool notify_tables; /* attached tables are to be told the status */
 } TruustOrder;
 
 /* An empty set of orders. */
@@ -120,19 +120,19 @@ extern bool truust_orders_write(HTAB *set);
 /* A row of truust.events. */
 typedef struct TruustHistory
 {
-	int64		id;				/* filled in where asked for */
-	const char *event;
-	const char *sent_as;		/* the sender's name for it, NULL where it is the same */
-	int64		order_id;
-	const char *server;
-	const char *status;
-	const char *previous_status;
-	const char *outcome;
+	int64		 id; /* filled in where asked for */
+	const char	*event;
+	const char	*sent_as; /* the sender's name for it, NULL where it is the same */
+	int64		 order_id;
+	const char	*server;
+	const char	*status;
+	const char	*previous_status;
+	const char	*outcome;
 	TruustSource source;
-	int64		webhook_id;		/* 0: none */
-	int64		payin_id;		/* 0: none */
-	int64		payout_id;		/* 0: none */
-	TimestampTz received_at;	/* 0: unknown */
+	int64		 webhook_id;  /* 0: none */
+	int64		 payin_id;	  /* 0: none */
+	int64		 payout_id;	  /* 0: none */
+	TimestampTz	 received_at; /* 0: unknown */
 } TruustHistory;
 
 /* Write rows of history in this order; want_ids: fill in their ids. */
@@ -141,17 +141,17 @@ extern void truust_history_write(TruustHistory **rows, int n, bool want_ids);
 /* What is told of a payin or payout. */
 typedef struct TruustPayment
 {
-	TruustOrderKey key;			/* its own id; must be first */
-	int64		order_id;		/* 0: unknown */
-	char	   *status;			/* NULL: unknown */
-	char	   *type;
-	char	   *reference;
-	char	   *known;			/* status that the table has, where it was loaded */
-	bool		dirty;			/* something is to be written */
+	TruustOrderKey key;		 /* its own id; must be first */
+	int64		   order_id; /* 0: unknown */
+	char		  *status;	 /* NULL: unknown */
+	char		  *type;
+	char		  *reference;
+	char		  *known; /* status that the table has, where it was loaded */
+	bool		   dirty; /* something is to be written */
 } TruustPayment;
 
 /* A set of payments, and the payment in it (entered if it is not there yet). */
-extern HTAB *truust_payments_set(long n);
+extern HTAB			 *truust_payments_set(long n);
 extern TruustPayment *truust_payments_enter(HTAB *set, int64 id, const char *server);
 
 /* Read the known status of the payments of a set. */
@@ -166,4 +166,4 @@ extern void truust_payment_take(TruustPayment *payment, Jsonb *resource, int64 o
 /* Write them to truust.payins or truust.payouts, each through its state machine. */
 extern void truust_payments_write(HTAB *set, bool payouts);
 
-#endif							/* TRUUST_ORDERS_H */
+#endif /* TRUUST_ORDERS_H */

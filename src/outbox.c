@@ -28,23 +28,23 @@
 #include "worker.h"
 
 /* Time that one batch should last, and that an answer may wait to be recorded with others. */
-#define BATCH_TIME 40			/* ms */
-#define RECORD_DELAY 15			/* ms */
+#define BATCH_TIME 40	/* ms */
+#define RECORD_DELAY 15 /* ms */
 
 /* Longest wait for answers before the queue is looked at again. */
-#define LONGEST_WAIT 1000		/* ms */
+#define LONGEST_WAIT 1000 /* ms */
 
 /* The lock; see worker.c for the numbers that are taken. */
 #define LOCK_CLASS 0x54525553
 #define LOCK_OBJECT ((TRUUST_WORKER_REQUESTS << 16) | 0xFFFF)
 #define LOCK_SUBCLASS 5
 
-static bool own_worker = false; /* this process is the requests worker */
-static bool locked = false;
-static bool more_due = true;	/* the last claim left something that is due */
-static int64 due_at = 0;		/* monotonic ms: when something becomes due; -1: nothing known */
-static int64 claimed_at = 0;	/* monotonic ms of the last claim */
-static bool wrote_last = false;	/* the last transaction wrote something */
+static bool	 own_worker = false; /* this process is the requests worker */
+static bool	 locked = false;
+static bool	 more_due = true;	 /* the last claim left something that is due */
+static int64 due_at = 0;		 /* monotonic ms: when something becomes due; -1: nothing known */
+static int64 claimed_at = 0;	 /* monotonic ms of the last claim */
+static bool	 wrote_last = false; /* the last transaction wrote something */
 
 PGDLLEXPORT void truust_requests_main(Datum arg);
 
@@ -60,7 +60,7 @@ set_lock_tag(LOCKTAG *tag)
 static bool
 lock_outbox(void)
 {
-	LOCKTAG		tag;
+	LOCKTAG tag;
 
 	if (locked)
 		return true;
@@ -74,7 +74,7 @@ lock_outbox(void)
 static void
 unlock_outbox(void)
 {
-	LOCKTAG		tag;
+	LOCKTAG tag;
 
 	if (!locked)
 		return;
@@ -96,10 +96,10 @@ open_outbox(void)
 {
 	if (truust_outbox.context)
 		return;
-	truust_outbox.context = AllocSetContextCreate(TopMemoryContext, "truust outbox",
-												  ALLOCSET_DEFAULT_SIZES);
-	truust_outbox.round = AllocSetContextCreate(truust_outbox.context, "truust outbox round",
-												ALLOCSET_DEFAULT_SIZES);
+	truust_outbox.context =
+		AllocSetContextCreate(TopMemoryContext, "truust outbox", ALLOCSET_DEFAULT_SIZES);
+	truust_outbox.round =
+		AllocSetContextCreate(truust_outbox.context, "truust outbox round", ALLOCSET_DEFAULT_SIZES);
 	dlist_init(&truust_outbox.fresh);
 	dlist_init(&truust_outbox.unsent);
 	dlist_init(&truust_outbox.flying);
@@ -113,20 +113,20 @@ move_on(void)
 {
 	while (!dlist_is_empty(&truust_outbox.answered))
 	{
-		TruustFlight *flight = dlist_container(TruustFlight, node,
-											   dlist_pop_head_node(&truust_outbox.answered));
+		TruustFlight *flight =
+			dlist_container(TruustFlight, node, dlist_pop_head_node(&truust_outbox.answered));
 
 		truust_outbox.n_answered--;
 		if (flight->verdict == TRUUST_FLIGHT_NONE)
-			dlist_push_tail(&truust_outbox.fresh, &flight->node);	/* a look that goes on */
+			dlist_push_tail(&truust_outbox.fresh, &flight->node); /* a look that goes on */
 		else
 			truust_flight_free(flight);
 	}
 	while (!dlist_is_empty(&truust_outbox.fresh))
 	{
-		TruustFlight *flight = dlist_container(TruustFlight, node,
-											   dlist_pop_head_node(&truust_outbox.fresh));
-		bool		ended = flight->verdict != TRUUST_FLIGHT_NONE;
+		TruustFlight *flight =
+			dlist_container(TruustFlight, node, dlist_pop_head_node(&truust_outbox.fresh));
+		bool ended = flight->verdict != TRUUST_FLIGHT_NONE;
 
 		dlist_push_tail(ended ? &truust_outbox.answered : &truust_outbox.unsent, &flight->node);
 		if (ended)
@@ -141,8 +141,8 @@ static void
 drop_fresh(void)
 {
 	while (!dlist_is_empty(&truust_outbox.fresh))
-		truust_flight_free(dlist_container(TruustFlight, node,
-										   dlist_pop_head_node(&truust_outbox.fresh)));
+		truust_flight_free(
+			dlist_container(TruustFlight, node, dlist_pop_head_node(&truust_outbox.fresh)));
 }
 
 /* ---------------------------------------------------------------- a round's transaction */
@@ -150,7 +150,7 @@ drop_fresh(void)
 static void
 note_wait(long wait)
 {
-	int64		at = truust_monotonic_ms() + wait;
+	int64 at = truust_monotonic_ms() + wait;
 
 	if (wait >= 0 && (due_at < 0 || at < due_at))
 		due_at = at;
@@ -160,8 +160,8 @@ note_wait(long wait)
 static bool
 begin_work(void)
 {
-	bool		wrote = false;
-	long		wait;
+	bool wrote = false;
+	long wait;
 
 	if (!anything_in_hand())
 	{
@@ -185,8 +185,8 @@ begin_work(void)
 static void
 turn(void)
 {
-	bool		wrote = truust_outbox.n_answered > 0;
-	bool		paused;
+	bool wrote = truust_outbox.n_answered > 0;
+	bool paused;
 
 	truust_worker_begin();
 	SPI_connect();
@@ -226,16 +226,16 @@ oldest_answer_age(void)
 static bool
 turn_is_due(bool woken)
 {
-	int64		now = truust_monotonic_ms();
-	bool		idle = truust_outbox.n_flying + truust_outbox.n_unsent == 0;
+	int64 now = truust_monotonic_ms();
+	bool  idle = truust_outbox.n_flying + truust_outbox.n_unsent == 0;
 
-	if (truust_outbox.n_answered > 0 &&
-		(idle || truust_outbox.n_answered >= truust_outbox.batch || oldest_answer_age() >= RECORD_DELAY))
+	if (truust_outbox.n_answered > 0 && (idle || truust_outbox.n_answered >= truust_outbox.batch ||
+										 oldest_answer_age() >= RECORD_DELAY))
 		return true;
 	if (truust_outbox.n_unsent > 0)
 		return false;
 	return idle || woken || more_due || (due_at >= 0 && due_at <= now) ||
-		now - claimed_at >= truust_naptime;
+		   now - claimed_at >= truust_naptime;
 }
 
 /* Claim as much as will be sent in BATCH_TIME. */
@@ -252,8 +252,8 @@ adapt_batch(int64 elapsed)
 static long
 answer_timeout(long start_wait)
 {
-	int64		now = truust_monotonic_ms();
-	long		timeout = LONGEST_WAIT;
+	int64 now = truust_monotonic_ms();
+	long  timeout = LONGEST_WAIT;
 
 	if (truust_outbox.n_answered > 0)
 		timeout = Max(RECORD_DELAY - oldest_answer_age(), 0);
@@ -279,10 +279,10 @@ idle_wait(void)
 static long
 work(void)
 {
-	static bool woken = true;
+	static bool	 woken = true;
 	static int64 batch_began = 0;
-	long		start_wait;
-	int64		began;
+	long		 start_wait;
+	int64		 began;
 
 	truust_flights_collect(0);
 	truust_flights_unsend();
@@ -307,7 +307,8 @@ work(void)
 	began = truust_monotonic_ms();
 	truust_flights_collect(answer_timeout(start_wait));
 	/* back early with nothing: the latch was set, so there may be something new */
-	woken = truust_outbox.n_answered == 0 && truust_monotonic_ms() - began < answer_timeout(start_wait);
+	woken =
+		truust_outbox.n_answered == 0 && truust_monotonic_ms() - began < answer_timeout(start_wait);
 	return 0;
 }
 

@@ -37,8 +37,7 @@
 #include "api.h"
 #include "statement.h"
 
-
-#define TRUUST_MARKER_LEN 36	/* a uuid as text */
+#define TRUUST_MARKER_LEN 36 /* a uuid as text */
 
 /* ---------------------------------------------------------------- outbox_query.c */
 
@@ -49,9 +48,9 @@
 extern uint64 truust_outbox_run(TruustStatement *statement, Datum *values);
 
 /* Fields of row i of the last result, column from 1; texts and jsonb are copied, NULL for a null. */
-extern bool truust_field_isnull(uint64 row, int column);
-extern Datum truust_field(uint64 row, int column);
-extern char *truust_field_text(uint64 row, int column);
+extern bool	  truust_field_isnull(uint64 row, int column);
+extern Datum  truust_field(uint64 row, int column);
+extern char	 *truust_field_text(uint64 row, int column);
 extern Jsonb *truust_field_jsonb(uint64 row, int column);
 
 /* ---------------------------------------------------------------- outbox_pace.c */
@@ -61,11 +60,11 @@ extern Jsonb *truust_field_jsonb(uint64 row, int column);
  */
 typedef struct TruustPace
 {
-	char	   *server;
-	int64		paused_until;
-	int			troubles;		/* in a row, since its last good answer */
-	bool		probing;		/* one request at a time until one is answered */
-	int			in_flight;
+	char *server;
+	int64 paused_until;
+	int	  troubles; /* in a row, since its last good answer */
+	bool  probing;	/* one request at a time until one is answered */
+	int	  in_flight;
 } TruustPace;
 
 /*
@@ -73,17 +72,17 @@ typedef struct TruustPace
  */
 typedef struct TruustLane
 {
-	char	   *server;
-	char	   *role;
-	TruustPace *pace;
-	int64		paused_until;	/* trouble with the account itself */
-	int			troubles;
-	Oid			userid;
-	TimestampTz last_at;		/* where the last claim stopped; 0: at the end */
-	int64		last_id;
-	TimestampTz horizon;		/* rows until then are due although the clock says otherwise */
-	TruustAccount *account;		/* a copy, with the key, while something is unsent */
-	MemoryContext account_context;
+	char		  *server;
+	char		  *role;
+	TruustPace	  *pace;
+	int64		   paused_until; /* trouble with the account itself */
+	int			   troubles;
+	Oid			   userid;
+	TimestampTz	   last_at; /* where the last claim stopped; 0: at the end */
+	int64		   last_id;
+	TimestampTz	   horizon; /* rows until then are due although the clock says otherwise */
+	TruustAccount *account; /* a copy, with the key, while something is unsent */
+	MemoryContext  account_context;
 } TruustLane;
 
 extern int64 truust_monotonic_ms(void);
@@ -101,7 +100,7 @@ extern void truust_lanes_wipe(void);
 extern long truust_lane_wait(const TruustLane *lane, int64 now);
 
 /* How many more requests the lane's server takes now. */
-extern int	truust_lane_room(const TruustLane *lane, int in_flight);
+extern int truust_lane_room(const TruustLane *lane, int in_flight);
 
 /* What an answer says of the server: fine; in trouble (retry_after in ms or -1); to be left alone at once. */
 extern void truust_pace_good(TruustPace *pace);
@@ -115,20 +114,20 @@ extern void truust_lane_good(TruustLane *lane);
 extern bool truust_rate_take(long *wait);
 
 /* How many requests truust.max_requests_per_second allows now; 0: *wait says for how many ms. */
-extern int	truust_rate_room(long *wait);
+extern int truust_rate_room(long *wait);
 
 /* ---------------------------------------------------------------- flights */
 
 typedef enum TruustFlightVerdict
 {
-	TRUUST_FLIGHT_NONE,			/* not answered yet */
-	TRUUST_FLIGHT_DONE,			/* executed */
-	TRUUST_FLIGHT_FAILED,		/* refused for good */
-	TRUUST_FLIGHT_UNCERTAIN,	/* a person must look */
-	TRUUST_FLIGHT_AGAIN,		/* not executed: queued again, after delay */
-	TRUUST_FLIGHT_UNSENT,		/* never left this process: queued again, no attempt counted */
-	TRUUST_FLIGHT_LOOK,			/* unknown: look it up, after delay */
-	TRUUST_FLIGHT_JUDGE			/* a look is answered: to be judged in a transaction */
+	TRUUST_FLIGHT_NONE,		 /* not answered yet */
+	TRUUST_FLIGHT_DONE,		 /* executed */
+	TRUUST_FLIGHT_FAILED,	 /* refused for good */
+	TRUUST_FLIGHT_UNCERTAIN, /* a person must look */
+	TRUUST_FLIGHT_AGAIN,	 /* not executed: queued again, after delay */
+	TRUUST_FLIGHT_UNSENT,	 /* never left this process: queued again, no attempt counted */
+	TRUUST_FLIGHT_LOOK,		 /* unknown: look it up, after delay */
+	TRUUST_FLIGHT_JUDGE		 /* a look is answered: to be judged in a transaction */
 } TruustFlightVerdict;
 
 /*
@@ -136,59 +135,59 @@ typedef enum TruustFlightVerdict
  */
 typedef struct TruustFlight
 {
-	dlist_node	node;
-	MemoryContext context;		/* holds the flight and all it points to */
+	dlist_node	  node;
+	MemoryContext context; /* holds the flight and all it points to */
 
 	/* the row */
-	int64		id;
-	int64		fence;
-	int			attempts;		/* this one included */
-	int			looks;
-	TimestampTz created_at;
-	TimestampTz sent_at;
+	int64				  id;
+	int64				  fence;
+	int					  attempts; /* this one included */
+	int					  looks;
+	TimestampTz			  created_at;
+	TimestampTz			  sent_at;
 	const TruustEndpoint *endpoint; /* NULL: this version does not know the operation */
-	TruustResource resource;	/* what the operation returns */
-	Jsonb	   *args;
-	char		marker[TRUUST_MARKER_LEN + 1];
-	char	   *group;			/* or NULL */
-	char	   *on_done;		/* or NULL */
-	char	   *search_path;	/* or NULL */
-	int64		attachment_id;	/* 0: none */
-	Jsonb	   *attachment_row;
-	TruustLane *lane;
+	TruustResource		  resource; /* what the operation returns */
+	Jsonb				 *args;
+	char				  marker[TRUUST_MARKER_LEN + 1];
+	char				 *group;		 /* or NULL */
+	char				 *on_done;		 /* or NULL */
+	char				 *search_path;	 /* or NULL */
+	int64				  attachment_id; /* 0: none */
+	Jsonb				 *attachment_row;
+	TruustLane			 *lane;
 
 	/* on the wire */
-	bool		is_look;
-	int			step;			/* of a look that takes several requests */
-	int			page;
-	char	   *customer;		/* uuid found by a look's first step */
-	char	   *first_id;		/* first id of the page before */
-	bool		doubtful;		/* a look met what could be it, unmarked */
-	TruustWire	wire;
+	bool			  is_look;
+	int				  step; /* of a look that takes several requests */
+	int				  page;
+	char			 *customer; /* uuid found by a look's first step */
+	char			 *first_id; /* first id of the page before */
+	bool			  doubtful; /* a look met what could be it, unmarked */
+	TruustWire		  wire;
 	TruustHttpRequest http;
-	bool		flying;
+	bool			  flying;
 
 	/* the outcome */
-	int64		answered_at;	/* monotonic ms */
-	TruustAnswer answer;
+	int64				answered_at; /* monotonic ms */
+	TruustAnswer		answer;
 	TruustFlightVerdict verdict;
-	long		delay;			/* ms */
+	long				delay; /* ms */
 } TruustFlight;
 
 /* The lists that a flight goes through; one set for each process. */
 typedef struct TruustOutbox
 {
 	MemoryContext context;
-	MemoryContext round;		/* emptied after each round */
-	dlist_head	fresh;			/* claimed in the open transaction */
-	dlist_head	unsent;			/* claim committed */
-	dlist_head	flying;
-	dlist_head	answered;		/* to be judged or recorded */
-	int			n_unsent;
-	int			n_flying;
-	int			n_answered;
-	int			batch;			/* rows that one claim takes: grows while answers are quick */
-	bool		taking_back;	/* paused: whatever is not sent yet goes back */
+	MemoryContext round;  /* emptied after each round */
+	dlist_head	  fresh;  /* claimed in the open transaction */
+	dlist_head	  unsent; /* claim committed */
+	dlist_head	  flying;
+	dlist_head	  answered; /* to be judged or recorded */
+	int			  n_unsent;
+	int			  n_flying;
+	int			  n_answered;
+	int			  batch;	   /* rows that one claim takes: grows while answers are quick */
+	bool		  taking_back; /* paused: whatever is not sent yet goes back */
 } TruustOutbox;
 
 extern TruustOutbox truust_outbox;
@@ -214,7 +213,7 @@ extern bool truust_outbox_settle_in(void);
 /* ---------------------------------------------------------------- outbox_flight.c */
 
 extern TruustFlight *truust_flight_new(void);
-extern void truust_flight_free(TruustFlight *flight);
+extern void			 truust_flight_free(TruustFlight *flight);
 
 /* Start as many unsent flights as the limits allow; ms until the next may start in *wait (-1: none waits). */
 extern void truust_flights_start(long *wait);
@@ -275,19 +274,19 @@ extern void truust_outbox_record(void);
  */
 typedef struct TruustEnd
 {
-	int64		id;
-	bool		done;			/* else failed */
-	char	   *server;
-	char	   *role;
+	int64		   id;
+	bool		   done; /* else failed */
+	char		  *server;
+	char		  *role;
 	TruustResource resource_kind;
-	bool		is_write;
-	Jsonb	   *response;		/* or NULL */
-	Jsonb	   *args;
-	char	   *on_done;
-	char	   *search_path;
-	int64		attachment_id;
-	Jsonb	   *attachment_row;
-	int			done_attempts;
+	bool		   is_write;
+	Jsonb		  *response; /* or NULL */
+	Jsonb		  *args;
+	char		  *on_done;
+	char		  *search_path;
+	int64		   attachment_id;
+	Jsonb		  *attachment_row;
+	int			   done_attempts;
 } TruustEnd;
 
 /* ---------------------------------------------------------------- outbox_note.c */
@@ -322,4 +321,4 @@ extern void truust_outbox_alert(const char *kind, int64 id, const char *operatio
  */
 extern long truust_outbox_cycle(void);
 
-#endif							/* TRUUST_OUTBOX_H */
+#endif /* TRUUST_OUTBOX_H */

@@ -31,18 +31,33 @@
 #include "worker.h"
 
 /* A lane's list and its low-water mark are good for so long. */
-#define LANES_MAX_AGE 1000		/* ms */
+#define LANES_MAX_AGE 1000 /* ms */
 
-#define ROW_COLUMNS \
-	"r.id, r.operation, r.args, r.role, r.server, r.attempts, r.fence, r.looks, r.created_at, " \
-	"r.sent_at, r.marker, r.sequence_group, r.on_done, r.search_path, r.attachment_id, " \
+#define ROW_COLUMNS                                                                                \
+	"r.id, r.operation, r.args, r.role, r.server, r.attempts, r.fence, r.looks, r.created_at, "    \
+	"r.sent_at, r.marker, r.sequence_group, r.on_done, r.search_path, r.attachment_id, "           \
 	"r.attachment_row"
 
 enum
 {
-	COL_ID = 1, COL_OPERATION, COL_ARGS, COL_ROLE, COL_SERVER, COL_ATTEMPTS, COL_FENCE, COL_LOOKS,
-	COL_CREATED_AT, COL_SENT_AT, COL_MARKER, COL_GROUP, COL_ON_DONE, COL_SEARCH_PATH,
-	COL_ATTACHMENT_ID, COL_ATTACHMENT_ROW, COL_WAITS, COL_NEXT_ATTEMPT_AT
+	COL_ID = 1,
+	COL_OPERATION,
+	COL_ARGS,
+	COL_ROLE,
+	COL_SERVER,
+	COL_ATTEMPTS,
+	COL_FENCE,
+	COL_LOOKS,
+	COL_CREATED_AT,
+	COL_SENT_AT,
+	COL_MARKER,
+	COL_GROUP,
+	COL_ON_DONE,
+	COL_SEARCH_PATH,
+	COL_ATTACHMENT_ID,
+	COL_ATTACHMENT_ROW,
+	COL_WAITS,
+	COL_NEXT_ATTEMPT_AT
 };
 
 static TruustStatement lanes_query = {
@@ -54,8 +69,8 @@ static TruustStatement lanes_query = {
 	"SELECT r.server, r.role FROM truust.requests r"
 	" WHERE r.state = 'queued' AND (r.server, r.role) OPERATOR(pg_catalog.>) (l.server, l.role)"
 	" ORDER BY r.server, r.role LIMIT 1) n) "
-	"SELECT server, role FROM lanes", 0
-};
+	"SELECT server, role FROM lanes",
+	0};
 
 static TruustStatement due_query = {
 	"SELECT " ROW_COLUMNS ","
@@ -67,34 +82,34 @@ static TruustStatement due_query = {
 	" WHERE r.state = 'queued' AND r.server = $1 AND r.role = $2 AND r.next_attempt_at <= $3"
 	" AND (r.next_attempt_at, r.id) > ($4, $5)"
 	" ORDER BY r.next_attempt_at, r.id LIMIT $6 FOR UPDATE SKIP LOCKED",
-	6, {TEXTOID, NAMEOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID}
-};
+	6,
+	{TEXTOID, NAMEOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID}};
 
 static TruustStatement looks_query = {
 	"SELECT " ROW_COLUMNS ", false, r.next_attempt_at FROM truust.requests r"
 	" WHERE r.state = 'sending' AND r.next_attempt_at <= $1 AND NOT r.server = ANY ($2)"
 	" ORDER BY r.next_attempt_at, r.id LIMIT $3 FOR UPDATE SKIP LOCKED",
-	3, {TIMESTAMPTZOID, TEXTARRAYOID, INT8OID}
-};
+	3,
+	{TIMESTAMPTZOID, TEXTARRAYOID, INT8OID}};
 
 /* the claim itself */
 static TruustStatement claim_query = {
 	"UPDATE truust.requests r SET state = 'sending', next_attempt_at = 'infinity',"
 	" fence = r.fence + 1, attempts = r.attempts + 1, looks = 0, sent_at = $2"
 	" WHERE r.id = ANY ($1)",
-	2, {INT8ARRAYOID, TIMESTAMPTZOID}
-};
+	2,
+	{INT8ARRAYOID, TIMESTAMPTZOID}};
 
 static TruustStatement take_look_query = {
 	"UPDATE truust.requests r SET next_attempt_at = 'infinity', fence = r.fence + 1"
 	" WHERE r.id = ANY ($1)",
-	1, {INT8ARRAYOID}
-};
+	1,
+	{INT8ARRAYOID}};
 
 static TruustStatement park_query = {
 	"UPDATE truust.requests r SET next_attempt_at = 'infinity' WHERE r.id = ANY ($1)",
-	1, {INT8ARRAYOID}
-};
+	1,
+	{INT8ARRAYOID}};
 
 static TruustStatement next_due_query = {
 	"SELECT r.next_attempt_at, r.attempts = 0 AND r.next_attempt_at <= r.created_at"
@@ -102,28 +117,28 @@ static TruustStatement next_due_query = {
 	" WHERE r.state = 'queued' AND r.server = $1 AND r.role = $2"
 	" AND r.next_attempt_at > $3 AND r.next_attempt_at < 'infinity'"
 	" ORDER BY r.next_attempt_at LIMIT 1",
-	3, {TEXTOID, NAMEOID, TIMESTAMPTZOID}
-};
+	3,
+	{TEXTOID, NAMEOID, TIMESTAMPTZOID}};
 
 static TruustStatement next_look_query = {
 	"SELECT r.next_attempt_at FROM truust.requests r"
 	" WHERE r.state = 'sending' AND r.next_attempt_at > $1 AND r.next_attempt_at < 'infinity'"
 	" ORDER BY r.next_attempt_at LIMIT 1",
-	1, {TIMESTAMPTZOID}
-};
+	1,
+	{TIMESTAMPTZOID}};
 
 static TruustStatement note_error_query = {
 	"UPDATE truust.requests u SET error = $3 WHERE u.error IS DISTINCT FROM $3 AND u.id = ("
 	"SELECT r.id FROM truust.requests r WHERE r.state = 'queued' AND r.server = $1 AND r.role = $2"
 	" ORDER BY r.next_attempt_at, r.id LIMIT 1)",
-	3, {TEXTOID, NAMEOID, TEXTOID}
-};
+	3,
+	{TEXTOID, NAMEOID, TEXTOID}};
 
 /* The lanes with queued rows, as of lanes_at. */
 static List *known_lanes = NIL;
 static int64 lanes_at = 0;
-static bool lanes_stale = true;
-static int	first_lane = 0;		/* where the next claim begins, so that no lane starves another */
+static bool	 lanes_stale = true;
+static int	 first_lane = 0; /* where the next claim begins, so that no lane starves another */
 
 /* ---------------------------------------------------------------- rows */
 
@@ -131,8 +146,8 @@ static void
 read_row(TruustFlight *flight, uint64 row)
 {
 	MemoryContext old = MemoryContextSwitchTo(flight->context);
-	char	   *operation = truust_field_text(row, COL_OPERATION);
-	char	   *marker;
+	char		 *operation = truust_field_text(row, COL_OPERATION);
+	char		 *marker;
 
 	flight->id = DatumGetInt64(truust_field(row, COL_ID));
 	flight->endpoint = truust_endpoint_find(operation);
@@ -151,7 +166,8 @@ read_row(TruustFlight *flight, uint64 row)
 	if (!truust_field_isnull(row, COL_ATTACHMENT_ID))
 		flight->attachment_id = DatumGetInt64(truust_field(row, COL_ATTACHMENT_ID));
 	flight->attachment_row = truust_field_jsonb(row, COL_ATTACHMENT_ROW);
-	flight->lane = truust_lane(truust_field_text(row, COL_SERVER), truust_field_text(row, COL_ROLE));
+	flight->lane =
+		truust_lane(truust_field_text(row, COL_SERVER), truust_field_text(row, COL_ROLE));
 	MemoryContextSwitchTo(old);
 }
 
@@ -179,8 +195,8 @@ load_account(void *arg)
 	{
 		const TruustAccount *account = truust_account_get(lane->server, lane->userid);
 
-		lane->account_context = AllocSetContextCreate(TopMemoryContext, "truust lane account",
-													  ALLOCSET_SMALL_SIZES);
+		lane->account_context =
+			AllocSetContextCreate(TopMemoryContext, "truust lane account", ALLOCSET_SMALL_SIZES);
 		lane->account = truust_account_copy(account, lane->account_context);
 	}
 }
@@ -189,8 +205,8 @@ load_account(void *arg)
 static bool
 ensure_account(TruustLane *lane, bool *wrote)
 {
-	ErrorData  *error = truust_worker_try(load_account, lane);
-	Datum		values[3];
+	ErrorData *error = truust_worker_try(load_account, lane);
+	Datum	   values[3];
 
 	if (error == NULL)
 		return true;
@@ -201,9 +217,8 @@ ensure_account(TruustLane *lane, bool *wrote)
 	if (truust_outbox_run(&note_error_query, values) > 0)
 	{
 		*wrote = true;
-		ereport(LOG,
-				(errmsg("truust: requests of role \"%s\" to server \"%s\" wait: %s", lane->role,
-						lane->server, error->message)));
+		ereport(LOG, (errmsg("truust: requests of role \"%s\" to server \"%s\" wait: %s",
+							 lane->role, lane->server, error->message)));
 	}
 	FreeErrorData(error);
 	return false;
@@ -214,15 +229,14 @@ ensure_account(TruustLane *lane, bool *wrote)
 static void
 build_flight(void *arg)
 {
-	TruustFlight *flight = arg;
+	TruustFlight		  *flight = arg;
 	const TruustSignature *signature;
-	Jsonb	   *args = flight->args;
-	bool		marked = true;
+	Jsonb				  *args = flight->args;
+	bool				   marked = true;
 
 	if (flight->endpoint == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("the installed version of truust does not know the operation")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+						errmsg("the installed version of truust does not know the operation")));
 	signature = truust_endpoint_signature(flight->endpoint);
 	flight->resource = signature->resource;
 	if (truust_marker_needed(flight->endpoint))
@@ -230,9 +244,9 @@ build_flight(void *arg)
 	if (flight->is_look)
 	{
 		if (!marked)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("its outcome is unknown, and its arguments left no room for a marker to find it by")));
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("its outcome is unknown, and its arguments left no room for a "
+								   "marker to find it by")));
 		truust_look_build(flight, flight->lane->account);
 		return;
 	}
@@ -244,7 +258,7 @@ static void
 prepare_flight(TruustFlight *flight)
 {
 	MemoryContext old = MemoryContextSwitchTo(flight->context);
-	ErrorData  *error = truust_worker_try(build_flight, flight);
+	ErrorData	 *error = truust_worker_try(build_flight, flight);
 
 	MemoryContextSwitchTo(flight->context);
 	if (error)
@@ -259,7 +273,7 @@ prepare_flight(TruustFlight *flight)
 void
 truust_outbox_continue_look(TruustFlight *flight)
 {
-	bool		wrote = false;
+	bool wrote = false;
 
 	if (!ensure_account(flight->lane, &wrote))
 	{
@@ -276,11 +290,11 @@ static Datum
 paused_servers(void)
 {
 	TruustColumn names;
-	int64		now = truust_monotonic_ms();
-	ListCell   *lc;
+	int64		 now = truust_monotonic_ms();
+	ListCell	*lc;
 
 	truust_column_init(&names, TEXTOID, list_length(truust_lanes()));
-	foreach(lc, truust_lanes())
+	foreach (lc, truust_lanes())
 	{
 		TruustLane *lane = lfirst(lc);
 
@@ -294,10 +308,10 @@ paused_servers(void)
 static int
 claim_looks(int limit, bool *wrote)
 {
-	Datum		values[3];
-	int64	   *ids = palloc(sizeof(int64) * Max(limit, 1));
+	Datum		   values[3];
+	int64		  *ids = palloc(sizeof(int64) * Max(limit, 1));
 	TruustFlight **flights = palloc(sizeof(TruustFlight *) * Max(limit, 1));
-	int			n;
+	int			   n;
 
 	values[0] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[1] = paused_servers();
@@ -326,12 +340,12 @@ claim_looks(int limit, bool *wrote)
 
 typedef struct Claim
 {
-	int64	   *claimed;
-	int			n_claimed;
-	int64	   *parked;
-	int			n_parked;
-	int			slots;			/* requests that will start at once */
-	int			skipped;		/* left for later: see consider() */
+	int64		  *claimed;
+	int			   n_claimed;
+	int64		  *parked;
+	int			   n_parked;
+	int			   slots;	/* requests that will start at once */
+	int			   skipped; /* left for later: see consider() */
 	TruustFlight **flights;
 } Claim;
 
@@ -344,8 +358,8 @@ static void
 consider(Claim *claim, uint64 row)
 {
 	const TruustEndpoint *endpoint = truust_endpoint_find(truust_field_text(row, COL_OPERATION));
-	int64		id = DatumGetInt64(truust_field(row, COL_ID));
-	TruustFlight *flight;
+	int64				  id = DatumGetInt64(truust_field(row, COL_ID));
+	TruustFlight		 *flight;
 
 	if (DatumGetBool(truust_field(row, COL_WAITS)))
 	{
@@ -391,7 +405,7 @@ write_claim(Claim *claim)
 static int
 select_due(TruustLane *lane, int limit)
 {
-	Datum		values[6];
+	Datum values[6];
 
 	values[0] = CStringGetTextDatum(lane->server);
 	values[1] = DirectFunctionCall1(namein, CStringGetDatum(lane->role));
@@ -408,8 +422,8 @@ select_due(TruustLane *lane, int limit)
 static int
 claim_lane(TruustLane *lane, int limit, int slots, bool *more, bool *wrote)
 {
-	Claim		claim = {0};
-	int			n;
+	Claim claim = {0};
+	int	  n;
 
 	if (!ensure_account(lane, wrote))
 		return 0;
@@ -431,7 +445,7 @@ claim_lane(TruustLane *lane, int limit, int slots, bool *more, bool *wrote)
 	else
 	{
 		if (lane->last_at)
-			*more = true;		/* below the mark there may be latecomers */
+			*more = true; /* below the mark there may be latecomers */
 		lane->last_at = 0;
 		lane->last_id = 0;
 	}
@@ -444,8 +458,8 @@ claim_lane(TruustLane *lane, int limit, int slots, bool *more, bool *wrote)
 static void
 refresh_lanes(void)
 {
-	int64		now = truust_monotonic_ms();
-	int			n;
+	int64		  now = truust_monotonic_ms();
+	int			  n;
 	MemoryContext old;
 
 	if (!lanes_stale && now - lanes_at < LANES_MAX_AGE)
@@ -513,13 +527,13 @@ wait_for_lane(TruustLane *lane, long *wait, bool *more)
 static void
 wait_for_due(long *wait, bool *more)
 {
-	Datum		value = TimestampTzGetDatum(GetCurrentTimestamp());
-	int64		now = truust_monotonic_ms();
-	ListCell   *lc;
+	Datum	  value = TimestampTzGetDatum(GetCurrentTimestamp());
+	int64	  now = truust_monotonic_ms();
+	ListCell *lc;
 
 	if (truust_outbox_run(&next_look_query, &value) > 0)
 		sooner(wait, ms_until(DatumGetTimestampTz(truust_field(0, 1))));
-	foreach(lc, known_lanes)
+	foreach (lc, known_lanes)
 	{
 		TruustLane *lane = lfirst(lc);
 		long		pause = truust_lane_wait(lane, now);
@@ -537,8 +551,8 @@ wait_for_due(long *wait, bool *more)
 static int
 lane_limit(TruustLane *lane, int rate_room, int claimed)
 {
-	int			room = truust_lane_room(lane, truust_outbox.n_flying);
-	int			limit = Min(truust_outbox.batch - claimed, rate_room - claimed);
+	int room = truust_lane_room(lane, truust_outbox.n_flying);
+	int limit = Min(truust_outbox.batch - claimed, rate_room - claimed);
 
 	if (room == 0)
 		return 0;
@@ -548,7 +562,7 @@ lane_limit(TruustLane *lane, int rate_room, int claimed)
 static int
 claim_lanes(int claimed, int rate_room, bool *more, long *wait, bool *wrote)
 {
-	int			n = list_length(known_lanes);
+	int n = list_length(known_lanes);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -559,9 +573,8 @@ claim_lanes(int claimed, int rate_room, bool *more, long *wait, bool *wrote)
 			continue;
 		limit = lane_limit(lane, rate_room, claimed);
 		if (limit > 0)
-			claimed += claim_lane(lane, limit,
-								  truust_max_in_flight - truust_outbox.n_flying - claimed,
-								  more, wrote);
+			claimed += claim_lane(
+				lane, limit, truust_max_in_flight - truust_outbox.n_flying - claimed, more, wrote);
 	}
 	if (n > 0)
 		first_lane = (first_lane + 1) % n;
@@ -571,9 +584,9 @@ claim_lanes(int claimed, int rate_room, bool *more, long *wait, bool *wrote)
 bool
 truust_outbox_claim(bool *more, long *wait)
 {
-	bool		wrote = false;
-	int			claimed;
-	int			rate_room;
+	bool wrote = false;
+	int	 claimed;
+	int	 rate_room;
 
 	*more = false;
 	*wait = -1;
@@ -615,17 +628,19 @@ alert_all(uint64 n)
 
 	for (uint64 i = 0; i < n; i++)
 	{
-		SPI_tuptable = rows;	/* the alert's own statement moves it */
-		truust_outbox_alert("uncertain", DatumGetInt64(truust_field(i, 1)),
-							truust_field_text(i, 2), truust_field_text(i, 3));
+		SPI_tuptable = rows; /* the alert's own statement moves it */
+		truust_outbox_alert("uncertain", DatumGetInt64(truust_field(i, 1)), truust_field_text(i, 2),
+							truust_field_text(i, 3));
 	}
 	truust_stats_count(TRUUST_REQUESTS_UNCERTAIN, n);
 }
 
-#define LOST_REASON \
-	"the process that had sent it ended before it recorded an answer, and the API offers no way to find out"
-#define MOVED_REASON \
-	"the database was promoted or restored, and the API offers no way to find out whether it was sent before"
+#define LOST_REASON                                                                                \
+	"the process that had sent it ended before it recorded an answer, and the API offers no way "  \
+	"to find out"
+#define MOVED_REASON                                                                               \
+	"the database was promoted or restored, and the API offers no way to find out whether it was " \
+	"sent before"
 
 /*
  * Rows in flight that no flight of this process belongs to.
@@ -634,27 +649,28 @@ bool
 truust_outbox_recover(void)
 {
 	static TruustStatement repeat = {
-		"UPDATE truust.requests r SET state = 'queued', next_attempt_at = pg_catalog.clock_timestamp(),"
+		"UPDATE truust.requests r SET state = 'queued', next_attempt_at = "
+		"pg_catalog.clock_timestamp(),"
 		" fence = r.fence + 1"
 		" WHERE r.state = 'sending' AND r.next_attempt_at = 'infinity' AND r.operation = ANY ($1)",
-		1, {TEXTARRAYOID}
-	};
+		1,
+		{TEXTARRAYOID}};
 	static TruustStatement look = {
 		"UPDATE truust.requests r SET next_attempt_at = pg_catalog.clock_timestamp(),"
 		" sent_at = LEAST(r.sent_at, pg_catalog.clock_timestamp())"
 		" WHERE r.state = 'sending' AND r.next_attempt_at = 'infinity' AND r.operation = ANY ($1)",
-		1, {TEXTARRAYOID}
-	};
+		1,
+		{TEXTARRAYOID}};
 	static TruustStatement park = {
 		"UPDATE truust.requests r SET state = 'uncertain', fence = r.fence + 1, error = $1"
 		" WHERE r.state = 'sending' AND r.next_attempt_at = 'infinity'"
 		" RETURNING r.id, r.operation, r.error",
-		1, {TEXTOID}
-	};
-	static TruustStatement any = {
-		"SELECT FROM truust.requests r WHERE r.state = 'sending' AND r.next_attempt_at = 'infinity' LIMIT 1", 0
-	};
-	Datum		value;
+		1,
+		{TEXTOID}};
+	static TruustStatement any = {"SELECT FROM truust.requests r WHERE r.state = 'sending' AND "
+								  "r.next_attempt_at = 'infinity' LIMIT 1",
+								  0};
+	Datum				   value;
 
 	if (truust_outbox_run(&any, NULL) == 0)
 		return false;
@@ -671,8 +687,7 @@ truust_outbox_recover(void)
 static char *
 current_place(void)
 {
-	return psprintf(UINT64_FORMAT "/%u/%u", GetSystemIdentifier(), MyDatabaseId,
-					truust_timeline());
+	return psprintf(UINT64_FORMAT "/%u/%u", GetSystemIdentifier(), MyDatabaseId, truust_timeline());
 }
 
 /* Queued rows may have been sent by whoever had the data before. */
@@ -684,14 +699,14 @@ doubt_queued(bool same_database)
 		" next_attempt_at = pg_catalog.clock_timestamp(),"
 		" sent_at = CASE WHEN $2 THEN pg_catalog.clock_timestamp() ELSE r.created_at END"
 		" WHERE r.state = 'queued' AND r.operation = ANY ($1)",
-		2, {TEXTARRAYOID, BOOLOID}
-	};
+		2,
+		{TEXTARRAYOID, BOOLOID}};
 	static TruustStatement park = {
 		"UPDATE truust.requests r SET state = 'uncertain', fence = r.fence + 1, error = $2"
 		" WHERE r.state = 'queued' AND r.operation = ANY ($1) RETURNING r.id, r.operation, r.error",
-		2, {TEXTARRAYOID, TEXTOID}
-	};
-	Datum		values[2];
+		2,
+		{TEXTARRAYOID, TEXTOID}};
+	Datum values[2];
 
 	values[0] = operations_of(TRUUST_FINDABLE, TRUUST_FINDABLE);
 	values[1] = BoolGetDatum(same_database);
@@ -706,7 +721,8 @@ truust_outbox_settle_in(void)
 {
 	static TruustStatement get = {"SELECT place FROM truust.request_places", 0};
 	static TruustStatement clear = {"DELETE FROM truust.request_places", 0};
-	static TruustStatement put = {"INSERT INTO truust.request_places (place) VALUES ($1)", 1, {TEXTOID}};
+	static TruustStatement put = {
+		"INSERT INTO truust.request_places (place) VALUES ($1)", 1, {TEXTOID}};
 	static char settled[64] = "";
 	char	   *place = current_place();
 	char	   *before = NULL;

@@ -40,8 +40,8 @@ typedef struct EndList
 static char *
 function_name(const char *signature)
 {
-	Oid			function = DatumGetObjectId(DirectFunctionCall1(regprocedurein,
-																CStringGetDatum(signature)));
+	Oid function =
+		DatumGetObjectId(DirectFunctionCall1(regprocedurein, CStringGetDatum(signature)));
 
 	return DatumGetCString(DirectFunctionCall1(regprocout, ObjectIdGetDatum(function)));
 }
@@ -50,19 +50,19 @@ static void
 call_on_done(const TruustEnd *end)
 {
 	static TruustStatement get_row = {
-		"SELECT r FROM truust.requests r WHERE r.id = $1", 1, {INT8OID}
-	};
-	Datum		value = Int64GetDatum(end->id);
+		"SELECT r FROM truust.requests r WHERE r.id = $1", 1, {INT8OID}};
+	Datum			value = Int64GetDatum(end->id);
 	TruustRoleState role;
-	Oid			type;
-	char	   *call;
+	Oid				type;
+	char		   *call;
 
 	if (truust_outbox_run(&get_row, &value) == 0)
 		return;
 	value = truust_field(0, 1);
 	type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
 
-	truust_role_enter(&role, end->role, end->search_path ? end->search_path : "pg_catalog, pg_temp");
+	truust_role_enter(&role, end->role,
+					  end->search_path ? end->search_path : "pg_catalog, pg_temp");
 	call = psprintf("SELECT %s($1)", function_name(end->on_done));
 	if (SPI_execute_with_args(call, 1, &type, &value, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not call on_done");
@@ -73,14 +73,14 @@ call_on_done(const TruustEnd *end)
 static void
 complete_list(void *arg)
 {
-	EndList    *list = arg;
+	EndList				*list = arg;
 	TruustAttachedOrder *orders = palloc(sizeof(TruustAttachedOrder) * list->n);
-	int			n_orders = 0;
+	int					 n_orders = 0;
 
 	truust_outbox_note(list->ends, list->n);
 	for (int i = 0; i < list->n; i++)
 	{
-		TruustEnd  *end = list->ends[i];
+		TruustEnd *end = list->ends[i];
 
 		if (end->done && end->attachment_id != 0 && end->response)
 		{
@@ -103,15 +103,16 @@ static void
 mark_failed(const TruustEnd *end, const ErrorData *error)
 {
 	static TruustStatement query = {
-		"UPDATE truust.requests r SET done_state = CASE WHEN r.done_attempts + 1 >= $3 THEN 'dead' ELSE 'pending' END,"
+		"UPDATE truust.requests r SET done_state = CASE WHEN r.done_attempts + 1 >= $3 THEN 'dead' "
+		"ELSE 'pending' END,"
 		" done_attempts = r.done_attempts + 1, done_error = $2,"
 		" next_attempt_at = pg_catalog.clock_timestamp() + $4 * interval '1 millisecond'"
 		" WHERE r.id = $1 RETURNING r.done_state = 'dead', r.operation",
-		4, {INT8OID, TEXTOID, INT4OID, INT8OID}
-	};
-	Datum		values[4];
-	char	   *reason = psprintf("%s%s%s", error->message, error->detail ? "\n" : "",
-								  error->detail ? error->detail : "");
+		4,
+		{INT8OID, TEXTOID, INT4OID, INT8OID}};
+	Datum values[4];
+	char *reason = psprintf("%s%s%s", error->message, error->detail ? "\n" : "",
+							error->detail ? error->detail : "");
 
 	values[0] = Int64GetDatum(end->id);
 	values[1] = CStringGetTextDatum(reason);
@@ -124,8 +125,8 @@ mark_failed(const TruustEnd *end, const ErrorData *error)
 static bool
 try_list(TruustEnd **ends, int n)
 {
-	EndList		list = {ends, n};
-	ErrorData  *error = truust_worker_try(complete_list, &list);
+	EndList	   list = {ends, n};
+	ErrorData *error = truust_worker_try(complete_list, &list);
 
 	if (error == NULL)
 		return true;
@@ -139,7 +140,7 @@ static bool
 has_work(const TruustEnd *end)
 {
 	return end->on_done || end->attachment_id != 0 ||
-		(end->done && end->is_write && end->resource_kind != TRUUST_A_RESOURCE);
+		   (end->done && end->is_write && end->resource_kind != TRUUST_A_RESOURCE);
 }
 
 void
@@ -159,7 +160,7 @@ truust_outbox_complete(TruustEnd *ends, int n)
 	for (int i = 0; i < n; i++)
 		if (ends[i].on_done)
 		{
-			TruustEnd  *end = &ends[i];
+			TruustEnd *end = &ends[i];
 
 			try_list(&end, 1);
 		}
@@ -196,8 +197,8 @@ ms_until_next_completion(void)
 {
 	static TruustStatement query = {
 		"SELECT r.next_attempt_at FROM truust.requests r WHERE r.done_state = 'pending'"
-		" ORDER BY r.next_attempt_at LIMIT 1", 0
-	};
+		" ORDER BY r.next_attempt_at LIMIT 1",
+		0};
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz at;
 
@@ -215,19 +216,20 @@ bool
 truust_outbox_complete_pending(long *wait)
 {
 	static TruustStatement query = {
-		"UPDATE truust.requests u SET done_state = 'done', done_error = NULL WHERE u.id = ANY (ARRAY ("
+		"UPDATE truust.requests u SET done_state = 'done', done_error = NULL WHERE u.id = ANY "
+		"(ARRAY ("
 		"SELECT r.id FROM truust.requests r WHERE r.done_state = 'pending'"
 		" AND r.next_attempt_at <= pg_catalog.clock_timestamp()"
 		" ORDER BY r.next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED))"
 		" RETURNING u.id, u.operation, u.state, u.server, u.role, u.response, u.args, u.on_done,"
 		" u.search_path, u.attachment_id, u.attachment_row, u.done_attempts, u.sequence_group",
-		1, {INT8OID}
-	};
-	Datum		value = Int64GetDatum(PENDING_LIMIT);
-	TruustEnd  *ends;
-	char	  **groups;
-	int			n_groups = 0;
-	int			n = (int) truust_outbox_run(&query, &value);
+		1,
+		{INT8OID}};
+	Datum	   value = Int64GetDatum(PENDING_LIMIT);
+	TruustEnd *ends;
+	char	 **groups;
+	int		   n_groups = 0;
+	int		   n = (int) truust_outbox_run(&query, &value);
 
 	if (n > 0)
 	{

@@ -40,17 +40,18 @@ PG_FUNCTION_INFO_V1(truust_enqueue);
 
 /* These two run with the caller's search_path: no operator without its schema. */
 static TruustStatement insert_query = {
-	"INSERT INTO truust.requests (operation, args, key, role, server, on_done, search_path, sequence_group)"
+	"INSERT INTO truust.requests (operation, args, key, role, server, on_done, search_path, "
+	"sequence_group)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
 	" ON CONFLICT (role, key) WHERE key IS NOT NULL DO NOTHING RETURNING id",
-	8, {TEXTOID, JSONBOID, TEXTOID, NAMEOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-};
+	8,
+	{TEXTOID, JSONBOID, TEXTOID, NAMEOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}};
 
 static TruustStatement find_query = {
 	"SELECT r.id FROM truust.requests r WHERE r.role OPERATOR(pg_catalog.=) $1"
 	" AND r.key OPERATOR(pg_catalog.=) $2 AND r.key IS NOT NULL",
-	2, {NAMEOID, TEXTOID}
-};
+	2,
+	{NAMEOID, TEXTOID}};
 
 /* ---------------------------------------------------------------- checks */
 
@@ -60,19 +61,20 @@ find_operation(const char *name)
 	const TruustEndpoint *endpoint = truust_endpoint_find(name);
 
 	if (endpoint == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("there is no operation \"%s\"", name),
-				 errhint("An operation is the name of a function of the extension without \"truust_\", for example create_order. SELECT name FROM truust.endpoints() lists them.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there is no operation \"%s\"", name),
+			 errhint("An operation is the name of a function of the extension without \"truust_\", "
+					 "for example create_order. SELECT name FROM truust.endpoints() lists them.")));
 	return endpoint;
 }
 
 static void
 check_arguments(const TruustEndpoint *endpoint, Jsonb *args)
 {
-	TruustWire	wire;
-	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "truust check",
-												  ALLOCSET_SMALL_SIZES);
+	TruustWire	  wire;
+	MemoryContext scratch =
+		AllocSetContextCreate(CurrentMemoryContext, "truust check", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(scratch);
 
 	truust_wire_build_from_jsonb(&wire, truust_endpoint_signature(endpoint), NULL, args);
@@ -87,25 +89,23 @@ check_arguments(const TruustEndpoint *endpoint, Jsonb *args)
 static char *
 check_on_done(Oid function)
 {
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Oid			requests = get_relname_relid("requests", get_namespace_oid("truust", false));
+	HeapTuple	 tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid			 requests = get_relname_relid("requests", get_namespace_oid("truust", false));
 	Form_pg_proc form;
-	bool		fits;
+	bool		 fits;
 
 	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function with OID %u does not exist", function)));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+						errmsg("function with OID %u does not exist", function)));
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	fits = form->prokind == PROKIND_FUNCTION && form->pronargs == 1 &&
-		form->proargtypes.values[0] == get_rel_type_id(requests);
+		   form->proargtypes.values[0] == get_rel_type_id(requests);
 	ReleaseSysCache(tuple);
 	if (!fits)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
-				 errmsg("function %s cannot be called when a request has ended",
-						format_procedure(function)),
-				 errhint("Give a function of one argument of type truust.requests.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+						errmsg("function %s cannot be called when a request has ended",
+							   format_procedure(function)),
+						errhint("Give a function of one argument of type truust.requests.")));
 	if (truust_function_aclcheck(function, GetUserId()) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, get_func_name(function));
 	return format_procedure_qualified(function);
@@ -115,9 +115,9 @@ check_on_done(Oid function)
 
 /* Parameters that name what a request acts on: requests that share one go one after the other. */
 static const char *const group_parameters[] = {
-	"order_id", "payin_id", "payout_id", "customer_uuid", "subscription_id", "wallet_uuid",
-	"bundle_id", "verification_uuid", "card_uuid", "bank_account_uuid", NULL
-};
+	"order_id",		   "payin_id",			"payout_id", "customer_uuid",
+	"subscription_id", "wallet_uuid",		"bundle_id", "verification_uuid",
+	"card_uuid",	   "bank_account_uuid", NULL};
 
 /* A customer that is made or updated is known by what Truust knows it by. */
 static const char *const customer_parameters[] = {"email", "phone", NULL};
@@ -127,7 +127,7 @@ group_of_parameters(const char *const *parameters, const char *server, Jsonb *ar
 {
 	for (; *parameters; parameters++)
 	{
-		char	   *value = truust_json_get_text(args, *parameters);
+		char *value = truust_json_get_text(args, *parameters);
 
 		if (value)
 			return psprintf("%s/%s/%s", server, *parameters, value);
@@ -164,7 +164,7 @@ text_or_null(const char *text, bool *isnull)
 static int64
 id_of_key(Datum role, Datum key)
 {
-	Datum		values[2] = {role, key};
+	Datum values[2] = {role, key};
 
 	if (truust_statement_run(&find_query, values, NULL, 1) == 0)
 		return 0;
@@ -180,7 +180,7 @@ insert_row(Datum *values, const bool *nulls)
 {
 	for (int i = 0; i < KEY_ATTEMPTS; i++)
 	{
-		int64		id;
+		int64 id;
 
 		if (truust_statement_run(&insert_query, values, nulls, 0) > 0)
 			return DatumGetInt64(truust_field(0, 1));
@@ -188,17 +188,16 @@ insert_row(Datum *values, const bool *nulls)
 		if (id != 0)
 			return id;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("could not tell whether there is a request with this key"),
-			 errhint("Try the transaction again.")));
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("could not tell whether there is a request with this key"),
+					errhint("Try the transaction again.")));
 }
 
 static int64
 insert_as_owner(Datum *values, const bool *nulls)
 {
 	TruustRoleState state;
-	int64		id;
+	int64			id;
 
 	SPI_connect();
 	truust_owner_enter(&state, false);
@@ -213,23 +212,22 @@ insert_as_owner(Datum *values, const bool *nulls)
 Datum
 truust_enqueue(PG_FUNCTION_ARGS)
 {
-	Oid			role = GetUserId();
+	Oid					  role = GetUserId();
 	const TruustEndpoint *endpoint;
-	const TruustAccount *account;
-	Jsonb	   *args;
-	char	   *key = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
-	char	   *on_done = NULL;
-	char	   *server;
-	Datum		values[8];
-	bool		nulls[8] = {false};
+	const TruustAccount	 *account;
+	Jsonb				 *args;
+	char				 *key = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	char				 *on_done = NULL;
+	char				 *server;
+	Datum				  values[8];
+	bool				  nulls[8] = {false};
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("operation must not be null")));
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("operation must not be null")));
 	endpoint = find_operation(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	args = PG_ARGISNULL(1)
-		? DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))) : PG_GETARG_JSONB_P(1);
+	args = PG_ARGISNULL(1) ? DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))
+						   : PG_GETARG_JSONB_P(1);
 	check_arguments(endpoint, args);
 	account = truust_account_get(NULL, role);
 	server = pstrdup(account->server_name);

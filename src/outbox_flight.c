@@ -23,8 +23,8 @@ TruustOutbox truust_outbox;
 TruustFlight *
 truust_flight_new(void)
 {
-	MemoryContext context = AllocSetContextCreate(truust_outbox.context, "truust flight",
-												  ALLOCSET_SMALL_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(truust_outbox.context, "truust flight", ALLOCSET_SMALL_SIZES);
 	TruustFlight *flight = MemoryContextAllocZero(context, sizeof(TruustFlight));
 
 	flight->context = context;
@@ -64,7 +64,7 @@ to_answered(TruustFlight *flight)
 static void
 learn_pace(TruustFlight *flight)
 {
-	TruustPace *pace = flight->lane->pace;
+	TruustPace	 *pace = flight->lane->pace;
 	TruustAnswer *answer = &flight->answer;
 
 	if (answer->status == 401)
@@ -137,7 +137,7 @@ static void
 land(TruustFlight *flight)
 {
 	MemoryContext old = MemoryContextSwitchTo(flight->context);
-	bool		failed;
+	bool		  failed;
 
 	dlist_delete(&flight->node);
 	flight->flying = false;
@@ -161,7 +161,7 @@ land(TruustFlight *flight)
 static TruustHttpRequest *
 next_of_process(long timeout)
 {
-	ResourceOwner old = CurrentResourceOwner;
+	ResourceOwner	   old = CurrentResourceOwner;
 	TruustHttpRequest *req;
 
 	CurrentResourceOwner = NULL;
@@ -217,15 +217,15 @@ void
 truust_flights_start(long *wait)
 {
 	dlist_mutable_iter iter;
-	int64		now = truust_monotonic_ms();
+	int64			   now = truust_monotonic_ms();
 
 	*wait = -1;
-	dlist_foreach_modify(iter, &truust_outbox.unsent)
+	dlist_foreach_modify (iter, &truust_outbox.unsent)
 	{
 		TruustFlight *flight = dlist_container(TruustFlight, node, iter.cur);
 
 		if (truust_lane_wait(flight->lane, now) > 0)
-			continue;			/* taken back by the next round */
+			continue; /* taken back by the next round */
 		if (truust_lane_room(flight->lane, truust_outbox.n_flying) == 0)
 			continue;
 		if (!truust_rate_take(wait))
@@ -239,12 +239,12 @@ void
 truust_flights_unsend(void)
 {
 	dlist_mutable_iter iter;
-	int64		now = truust_monotonic_ms();
+	int64			   now = truust_monotonic_ms();
 
-	dlist_foreach_modify(iter, &truust_outbox.unsent)
+	dlist_foreach_modify (iter, &truust_outbox.unsent)
 	{
 		TruustFlight *flight = dlist_container(TruustFlight, node, iter.cur);
-		long		pause = truust_lane_wait(flight->lane, now);
+		long		  pause = truust_lane_wait(flight->lane, now);
 
 		if (pause == 0 && !truust_outbox.taking_back)
 			continue;
@@ -268,8 +268,8 @@ truust_flights_lost(void)
 {
 	while (!dlist_is_empty(&truust_outbox.flying))
 	{
-		TruustFlight *flight = dlist_container(TruustFlight, node,
-											   dlist_pop_head_node(&truust_outbox.flying));
+		TruustFlight *flight =
+			dlist_container(TruustFlight, node, dlist_pop_head_node(&truust_outbox.flying));
 
 		flight->flying = false;
 		flight->lane->pace->in_flight--;
@@ -288,9 +288,9 @@ truust_flights_lost(void)
 void
 truust_flights_forget(void)
 {
-	dlist_iter	iter;
+	dlist_iter iter;
 
-	dlist_foreach(iter, &truust_outbox.flying)
+	dlist_foreach (iter, &truust_outbox.flying)
 		dlist_container(TruustFlight, node, iter.cur)->lane->pace->in_flight--;
 	free_list(&truust_outbox.fresh);
 	free_list(&truust_outbox.unsent);

@@ -27,27 +27,27 @@
 #include "outbox.h"
 
 #define PAGE_SIZE 100
-#define MOST_PAGES 10000		/* an API that never ends a list must not hold the look for ever */
+#define MOST_PAGES 10000 /* an API that never ends a list must not hold the look for ever */
 
 /* Clocks of the API and of this machine may differ by so much. */
 #define CLOCK_TOLERANCE (INT64CONST(3600) * USECS_PER_SEC)
 
 typedef enum Finding
 {
-	FOUND,						/* the resource is the request's result */
-	ABSENT,						/* not there (yet) */
-	GO_ON,						/* ask for the next page or step */
-	DOUBT						/* could be, could not be */
+	FOUND,	/* the resource is the request's result */
+	ABSENT, /* not there (yet) */
+	GO_ON,	/* ask for the next page or step */
+	DOUBT	/* could be, could not be */
 } Finding;
 
 typedef struct LookPlan
 {
 	TruustLookup lookup;
-	const char *operation;		/* of the (first) request */
-	Finding		(*judge) (TruustFlight *flight, const TruustAnswer *answer);
-	bool		by_tag;			/* the list can be searched by tag */
-	bool		by_date;		/* the list can be limited to the request's days */
-	const char *argument;		/* of the request: copied from the arguments of the same name */
+	const char	*operation; /* of the (first) request */
+	Finding (*judge)(TruustFlight *flight, const TruustAnswer *answer);
+	bool		by_tag;	  /* the list can be searched by tag */
+	bool		by_date;  /* the list can be limited to the request's days */
+	const char *argument; /* of the request: copied from the arguments of the same name */
 } LookPlan;
 
 static Finding judge_list(TruustFlight *flight, const TruustAnswer *answer);
@@ -61,7 +61,8 @@ static const LookPlan plans[] = {
 	{TRUUST_LOOKUP_ORDER_MARKER, "list_orders", judge_list, true, true, NULL},
 	{TRUUST_LOOKUP_BUNDLE_MARKER, "list_bundles", judge_list, false, true, NULL},
 	{TRUUST_LOOKUP_WALLET_MARKER, "list_wallets", judge_list, false, false, NULL},
-	{TRUUST_LOOKUP_ADDRESS_MARKER, "list_customer_addresses", judge_list, false, false, "customer_uuid"},
+	{TRUUST_LOOKUP_ADDRESS_MARKER, "list_customer_addresses", judge_list, false, false,
+	 "customer_uuid"},
 	{TRUUST_LOOKUP_BANK_MARKER, "list_customers", judge_bank, false, false, NULL},
 	{TRUUST_LOOKUP_SUBSCRIPTION_MARKER, "list_subscriptions", judge_list, false, false, NULL},
 	{TRUUST_LOOKUP_REFUND_MARKER, "list_refunds", judge_list, false, true, NULL},
@@ -69,8 +70,10 @@ static const LookPlan plans[] = {
 	{TRUUST_LOOKUP_ORDER_PAYIN, "get_order_payin", judge_single, false, false, "order_id"},
 	{TRUUST_LOOKUP_ORDER_PAYOUT, "get_order_payout", judge_single, false, false, "order_id"},
 	{TRUUST_LOOKUP_PAYIN_STATUS, "get_payin", judge_status, false, false, "payin_id"},
-	{TRUUST_LOOKUP_SUBSCRIPTION_STATUS, "get_subscription", judge_status, false, false, "subscription_id"},
-	{TRUUST_LOOKUP_VERIFICATION_STATUS, "get_verification", judge_status, false, false, "verification_uuid"},
+	{TRUUST_LOOKUP_SUBSCRIPTION_STATUS, "get_subscription", judge_status, false, false,
+	 "subscription_id"},
+	{TRUUST_LOOKUP_VERIFICATION_STATUS, "get_verification", judge_status, false, false,
+	 "verification_uuid"},
 	{TRUUST_LOOKUP_CARD_GONE, "get_card", judge_gone, false, false, "card_uuid"},
 };
 
@@ -96,8 +99,8 @@ add_member(StringInfo json, const char *name, const char *value)
 static char *
 first_day(const TruustFlight *flight)
 {
-	Datum		day = DirectFunctionCall1(timestamptz_date,
-										  TimestampTzGetDatum(flight->created_at - USECS_PER_DAY));
+	Datum day = DirectFunctionCall1(timestamptz_date,
+									TimestampTzGetDatum(flight->created_at - USECS_PER_DAY));
 
 	return psprintf("%s", DatumGetCString(DirectFunctionCall1(date_out, day)));
 }
@@ -113,7 +116,7 @@ add_page(StringInfo json, const TruustFlight *flight)
 static const char *
 bank_request(StringInfo json, const TruustFlight *flight)
 {
-	char	   *customer = truust_json_get_text(flight->args, "customer_id");
+	char *customer = truust_json_get_text(flight->args, "customer_id");
 
 	if (flight->step == 0)
 	{
@@ -150,15 +153,15 @@ void
 truust_look_build(TruustFlight *flight, const TruustAccount *account)
 {
 	const LookPlan *plan = plan_of(flight);
-	const char *operation = plan->operation;
-	StringInfoData json;
-	Jsonb	   *args;
+	const char	   *operation = plan->operation;
+	StringInfoData	json;
+	Jsonb		   *args;
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
 	if (plan->argument)
 	{
-		char	   *value = truust_json_get_text(flight->args, plan->argument);
+		char *value = truust_json_get_text(flight->args, plan->argument);
 
 		add_member(&json, plan->argument, value ? value : "");
 	}
@@ -169,9 +172,8 @@ truust_look_build(TruustFlight *flight, const TruustAccount *account)
 	appendStringInfoChar(&json, '}');
 
 	args = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
-	truust_wire_build_from_jsonb(&flight->wire,
-								 truust_endpoint_signature(truust_endpoint_find(operation)),
-								 account, args);
+	truust_wire_build_from_jsonb(
+		&flight->wire, truust_endpoint_signature(truust_endpoint_find(operation)), account, args);
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -179,7 +181,7 @@ truust_look_build(TruustFlight *flight, const TruustAccount *account)
 static bool
 text_is(Jsonb *resource, const char *field, const char *value)
 {
-	char	   *text = truust_json_get_text(resource, field);
+	char *text = truust_json_get_text(resource, field);
 
 	return text && value && pg_strcasecmp(text, value) == 0;
 }
@@ -188,11 +190,11 @@ text_is(Jsonb *resource, const char *field, const char *value)
 static bool
 could_be_since(const TruustFlight *flight, Jsonb *resource, const char *field)
 {
-	char	   *text = truust_json_get_text(resource, field);
-	JsonbValue	value;
-	Datum		datum;
-	bool		isnull;
-	char	   *problem;
+	char	  *text = truust_json_get_text(resource, field);
+	JsonbValue value;
+	Datum	   datum;
+	bool	   isnull;
+	char	  *problem;
 
 	if (text == NULL)
 		return true;
@@ -215,12 +217,13 @@ is_suspect(const TruustFlight *flight, Jsonb *resource)
 		return false;
 	if (flight->endpoint->lookup == TRUUST_LOOKUP_REFUND_MARKER)
 		return text_is(resource, "payin_id", truust_json_get_text(flight->args, "payin_id")) &&
-			could_be_since(flight, resource, "created_at");
+			   could_be_since(flight, resource, "created_at");
 	if (flight->endpoint->lookup == TRUUST_LOOKUP_SUBSCRIPTION_MARKER)
 		return text_is(resource, "name", truust_json_get_text(flight->args, "name")) &&
-			text_is(resource, "type", truust_json_get_text(flight->args, "type")) &&
-			!text_is(resource, "status", "CANCELLED") && !text_is(resource, "status", "EXPIRED") &&
-			could_be_since(flight, resource, "published_at");
+			   text_is(resource, "type", truust_json_get_text(flight->args, "type")) &&
+			   !text_is(resource, "status", "CANCELLED") &&
+			   !text_is(resource, "status", "EXPIRED") &&
+			   could_be_since(flight, resource, "published_at");
 	return false;
 }
 
@@ -228,16 +231,16 @@ is_suspect(const TruustFlight *flight, Jsonb *resource)
 static Finding
 scan_rows(TruustFlight *flight, Jsonb *rows, int *n, char **first)
 {
-	JsonbIterator *it = JsonbIteratorInit(&rows->root);
+	JsonbIterator	  *it = JsonbIteratorInit(&rows->root);
 	JsonbIteratorToken token;
-	JsonbValue	v;
-	Finding		finding = ABSENT;
+	JsonbValue		   v;
+	Finding			   finding = ABSENT;
 
 	*n = 0;
 	*first = NULL;
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
 	{
-		Jsonb	   *row;
+		Jsonb *row;
 
 		if (token != WJB_ELEM)
 			continue;
@@ -265,7 +268,7 @@ is_list(Jsonb *rows)
 static bool
 list_goes_on(TruustFlight *flight, int n, char *first)
 {
-	bool		repeated = flight->first_id && first && strcmp(flight->first_id, first) == 0;
+	bool repeated = flight->first_id && first && strcmp(flight->first_id, first) == 0;
 
 	flight->first_id = first;
 	if (n == 0 || repeated || flight->page >= MOST_PAGES)
@@ -277,9 +280,9 @@ list_goes_on(TruustFlight *flight, int n, char *first)
 static Finding
 judge_list(TruustFlight *flight, const TruustAnswer *answer)
 {
-	Finding		finding;
-	char	   *first;
-	int			n;
+	Finding finding;
+	char   *first;
+	int		n;
 
 	if (answer->status == 404)
 		return ABSENT;
@@ -298,16 +301,16 @@ judge_list(TruustFlight *flight, const TruustAnswer *answer)
 static Finding
 judge_customers(TruustFlight *flight, Jsonb *rows)
 {
-	JsonbIterator *it = JsonbIteratorInit(&rows->root);
+	JsonbIterator	  *it = JsonbIteratorInit(&rows->root);
 	JsonbIteratorToken token;
-	JsonbValue	v;
-	char	   *customer = truust_json_get_text(flight->args, "customer_id");
-	char	   *first = NULL;
-	int			n = 0;
+	JsonbValue		   v;
+	char			  *customer = truust_json_get_text(flight->args, "customer_id");
+	char			  *first = NULL;
+	int				   n = 0;
 
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
 	{
-		Jsonb	   *row;
+		Jsonb *row;
 
 		if (token != WJB_ELEM)
 			continue;
@@ -327,8 +330,8 @@ judge_customers(TruustFlight *flight, Jsonb *rows)
 static Finding
 judge_bank(TruustFlight *flight, const TruustAnswer *answer)
 {
-	char	   *first;
-	int			n;
+	char *first;
+	int	  n;
 
 	if (truust_json_get_text(flight->args, "customer_id") == NULL || !is_list(answer->resource))
 		return DOUBT;
@@ -350,14 +353,13 @@ status_in(Jsonb *resource, const char *const *statuses)
 static Finding
 judge_order(TruustFlight *flight, const TruustAnswer *answer)
 {
-	static const char *const accepted[] = {
-		"ACCEPTED", "PENDING_VALIDATE", "PENDING_RELEASE", "BLOCKED_RELEASE", "RELEASED", NULL
-	};
+	static const char *const accepted[] = {"ACCEPTED",		  "PENDING_VALIDATE", "PENDING_RELEASE",
+										   "BLOCKED_RELEASE", "RELEASED",		  NULL};
 	static const char *const validated[] = {"PENDING_RELEASE", "RELEASED", NULL};
 	static const char *const cancelled[] = {"CANCELLED", NULL};
-	const char *name = flight->endpoint->name;
-	const char *const *statuses = cancelled;
-	const char *timestamp = "cancelled_at";
+	const char				*name = flight->endpoint->name;
+	const char *const		*statuses = cancelled;
+	const char				*timestamp = "cancelled_at";
 
 	if (answer->status == 404)
 		return ABSENT;
@@ -382,22 +384,23 @@ known_before(const TruustFlight *flight, Jsonb *resource)
 {
 	static TruustStatement payins = {
 		"SELECT FROM truust.payins p WHERE p.id = $1 AND p.server = $2 AND p.noted_at < $3",
-		3, {INT8OID, TEXTOID, TIMESTAMPTZOID}
-	};
+		3,
+		{INT8OID, TEXTOID, TIMESTAMPTZOID}};
 	static TruustStatement payouts = {
 		"SELECT FROM truust.payouts p WHERE p.id = $1 AND p.server = $2 AND p.noted_at < $3",
-		3, {INT8OID, TEXTOID, TIMESTAMPTZOID}
-	};
-	Datum		values[3];
-	int64		id;
+		3,
+		{INT8OID, TEXTOID, TIMESTAMPTZOID}};
+	Datum values[3];
+	int64 id;
 
 	if (!truust_json_get_int64(resource, "id", &id))
 		return true;
 	values[0] = Int64GetDatum(id);
 	values[1] = CStringGetTextDatum(flight->lane->server);
 	values[2] = TimestampTzGetDatum(flight->sent_at);
-	return truust_outbox_run(flight->endpoint->lookup == TRUUST_LOOKUP_ORDER_PAYIN
-							 ? &payins : &payouts, values) > 0;
+	return truust_outbox_run(flight->endpoint->lookup == TRUUST_LOOKUP_ORDER_PAYIN ? &payins
+																				   : &payouts,
+							 values) > 0;
 }
 
 /*
@@ -451,7 +454,7 @@ until_settled(const TruustFlight *flight)
 static void
 absent(TruustFlight *flight)
 {
-	long		wait = until_settled(flight);
+	long wait = until_settled(flight);
 
 	flight->answer.resource = NULL;
 	if (wait > 0)
@@ -469,7 +472,8 @@ absent(TruustFlight *flight)
 	{
 		flight->verdict = TRUUST_FLIGHT_AGAIN;
 		flight->delay = 0;
-		flight->answer.error = pstrdup("it was not found at Truust, so it was not executed, and is sent again");
+		flight->answer.error =
+			pstrdup("it was not found at Truust, so it was not executed, and is sent again");
 	}
 }
 
@@ -477,24 +481,24 @@ absent(TruustFlight *flight)
 static void
 no_answer(TruustFlight *flight)
 {
-	bool		outage = flight->answer.kind == TRUUST_TRY_LATER || flight->answer.status == 401;
+	bool outage = flight->answer.kind == TRUUST_TRY_LATER || flight->answer.status == 401;
 
 	if (!outage && flight->looks + 1 >= truust_max_attempts)
 	{
 		flight->verdict = TRUUST_FLIGHT_UNCERTAIN;
-		flight->answer.error = psprintf("its outcome could not be looked up: %s",
-										flight->answer.error);
+		flight->answer.error =
+			psprintf("its outcome could not be looked up: %s", flight->answer.error);
 		return;
 	}
 	flight->verdict = TRUUST_FLIGHT_LOOK;
 	flight->delay = outage ? truust_lane_wait(flight->lane, truust_monotonic_ms())
-		: truust_flight_pause(flight->looks + 1);
+						   : truust_flight_pause(flight->looks + 1);
 }
 
 static void
 judge(TruustFlight *flight)
 {
-	Finding		finding = plan_of(flight)->judge(flight, &flight->answer);
+	Finding finding = plan_of(flight)->judge(flight, &flight->answer);
 
 	flight->verdict = TRUUST_FLIGHT_NONE;
 	switch (finding)
@@ -509,7 +513,8 @@ judge(TruustFlight *flight)
 			break;
 		case DOUBT:
 			flight->verdict = TRUUST_FLIGHT_UNCERTAIN;
-			flight->answer.error = pstrdup("its outcome is unknown, and what is there at Truust does not tell whether it was executed");
+			flight->answer.error = pstrdup("its outcome is unknown, and what is there at Truust "
+										   "does not tell whether it was executed");
 			break;
 	}
 }

@@ -66,8 +66,8 @@ is_object(Jsonb *value)
 static bool
 mark_metadata(Jsonb **object, const char *marker)
 {
-	Jsonb	   *metadata = truust_json_get(*object, "metadata");
-	Datum		mark = object_of(MARKER_FIELD, psprintf("\"%s\"", marker));
+	Jsonb *metadata = truust_json_get(*object, "metadata");
+	Datum  mark = object_of(MARKER_FIELD, psprintf("\"%s\"", marker));
 
 	if (metadata && !is_object(metadata))
 		return false;
@@ -80,7 +80,7 @@ mark_metadata(Jsonb **object, const char *marker)
 Jsonb *
 truust_marker_add(Jsonb *args, const char *marker, bool *marked)
 {
-	Jsonb	   *extra = truust_json_get(args, "extra");
+	Jsonb *extra = truust_json_get(args, "extra");
 
 	if (extra && is_object(extra) && truust_json_get(extra, "metadata"))
 	{
@@ -102,8 +102,8 @@ truust_marker_add(Jsonb *args, const char *marker, bool *marked)
 char *
 truust_marker_tag(Jsonb *args, const char *marker)
 {
-	Jsonb	   *extra = truust_json_get(args, "extra");
-	char	   *tag = truust_json_get_text(args, "tag");
+	Jsonb *extra = truust_json_get(args, "extra");
+	char  *tag = truust_json_get_text(args, "tag");
 
 	if (tag == NULL && extra)
 		tag = truust_json_get_text(extra, "tag");
@@ -113,10 +113,10 @@ truust_marker_tag(Jsonb *args, const char *marker)
 bool
 truust_marker_matches(Jsonb *resource, const char *marker)
 {
-	Jsonb	   *metadata = truust_json_get(resource, "metadata");
-	char	   *mark = metadata ? truust_json_get_text(metadata, MARKER_FIELD) : NULL;
-	char	   *as_text = truust_json_get_text(resource, "metadata");
-	char	   *tag = truust_json_get_text(resource, "tag");
+	Jsonb *metadata = truust_json_get(resource, "metadata");
+	char  *mark = metadata ? truust_json_get_text(metadata, MARKER_FIELD) : NULL;
+	char  *as_text = truust_json_get_text(resource, "metadata");
+	char  *tag = truust_json_get_text(resource, "tag");
 
 	if (mark && strcmp(mark, marker) == 0)
 		return true;
@@ -124,15 +124,15 @@ truust_marker_matches(Jsonb *resource, const char *marker)
 	if (as_text && strstr(as_text, marker))
 		return true;
 	return tag && strncmp(tag, MARKER_TAG, strlen(MARKER_TAG)) == 0 &&
-		strcmp(tag + strlen(MARKER_TAG), marker) == 0;
+		   strcmp(tag + strlen(MARKER_TAG), marker) == 0;
 }
 
 bool
 truust_marker_any(Jsonb *resource)
 {
-	Jsonb	   *metadata = truust_json_get(resource, "metadata");
-	char	   *tag = truust_json_get_text(resource, "tag");
+	Jsonb *metadata = truust_json_get(resource, "metadata");
+	char  *tag = truust_json_get_text(resource, "tag");
 
 	return (metadata && truust_json_get(metadata, MARKER_FIELD)) ||
-		(tag && strncmp(tag, MARKER_TAG, strlen(MARKER_TAG)) == 0);
+		   (tag && strncmp(tag, MARKER_TAG, strlen(MARKER_TAG)) == 0);
 }

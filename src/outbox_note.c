@@ -28,9 +28,9 @@ lock_orders(TruustColumn *ids)
 {
 	static TruustStatement lock = {
 		"SELECT FROM truust.orders o WHERE o.id = ANY ($1) ORDER BY o.id, o.server FOR UPDATE",
-		1, {INT8ARRAYOID}
-	};
-	Datum		value = truust_column_array(ids);
+		1,
+		{INT8ARRAYOID}};
+	Datum value = truust_column_array(ids);
 
 	truust_outbox_run(&lock, &value);
 }
@@ -39,8 +39,8 @@ lock_orders(TruustColumn *ids)
 static TruustHistory *
 move_order(HTAB *set, const TruustEnd *end, int64 id, const char *status)
 {
-	TruustOrder *order = truust_orders_enter(set, id, end->server);
-	const char *before = order->status;
+	TruustOrder	  *order = truust_orders_enter(set, id, end->server);
+	const char	  *before = order->status;
 	TruustHistory *row;
 
 	order->role = order->role ? order->role : end->role;
@@ -68,12 +68,12 @@ move_order(HTAB *set, const TruustEnd *end, int64 id, const char *status)
 static bool
 note_together(TruustEnd **ends, int n)
 {
-	HTAB	   *set = truust_orders_set(n);
+	HTAB		   *set = truust_orders_set(n);
 	TruustHistory **rows = palloc(sizeof(TruustHistory *) * n);
-	int64	   *order_ids = palloc(sizeof(int64) * n);
-	char	  **statuses = palloc(sizeof(char *) * n);
-	TruustColumn ids;
-	int			n_rows = 0;
+	int64		   *order_ids = palloc(sizeof(int64) * n);
+	char		  **statuses = palloc(sizeof(char *) * n);
+	TruustColumn	ids;
+	int				n_rows = 0;
 
 	truust_column_init(&ids, INT8OID, n);
 	for (int i = 0; i < n; i++)
@@ -105,7 +105,7 @@ note_together(TruustEnd **ends, int n)
 static void
 note_payment(const TruustEnd *end)
 {
-	int64		order_id = 0;
+	int64 order_id = 0;
 
 	(void) truust_json_get_int64(end->args, "order_id", &order_id);
 	if (end->resource_kind == TRUUST_A_PAYIN)
@@ -131,7 +131,6 @@ truust_outbox_note(TruustEnd **ends, int n)
 		truust_orders_note(orders[0]->server, get_role_oid(orders[0]->role, true),
 						   orders[0]->response, TRUUST_FROM_REQUEST);
 	else if (n_orders > 1 && !note_together(orders, n_orders))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("the orders of a batch could not be noted together")));
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("the orders of a batch could not be noted together")));
 }

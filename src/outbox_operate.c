@@ -34,9 +34,9 @@ PG_FUNCTION_INFO_V1(truust_resolve_request);
 PG_FUNCTION_INFO_V1(truust_guard_drop);
 
 /* The next of its group and on_done wait for the end. */
-#define THEN_COMPLETE \
-	" done_state = CASE WHEN r.on_done IS NOT NULL OR r.attachment_id IS NOT NULL" \
-	" OR r.sequence_group IS NOT NULL OR r.response IS NOT NULL THEN 'pending' END," \
+#define THEN_COMPLETE                                                                              \
+	" done_state = CASE WHEN r.on_done IS NOT NULL OR r.attachment_id IS NOT NULL"                 \
+	" OR r.sequence_group IS NOT NULL OR r.response IS NOT NULL THEN 'pending' END,"               \
 	" done_attempts = 0, done_error = NULL, next_attempt_at = pg_catalog.clock_timestamp()"
 
 static TruustStatement retry_query = {
@@ -44,41 +44,41 @@ static TruustStatement retry_query = {
 	" next_attempt_at = pg_catalog.clock_timestamp(), finished_at = NULL, response = NULL,"
 	" done_state = NULL, done_attempts = 0, done_error = NULL"
 	" WHERE r.id = $1 AND r.state IN ('failed', 'uncertain')",
-	1, {INT8OID}
-};
+	1,
+	{INT8OID}};
 
 static TruustStatement retry_done_query = {
 	"UPDATE truust.requests r SET done_state = 'pending', done_attempts = 0,"
 	" next_attempt_at = pg_catalog.clock_timestamp()"
 	" WHERE r.id = $1 AND r.state = 'done' AND r.done_state IN ('pending', 'dead')",
-	1, {INT8OID}
-};
+	1,
+	{INT8OID}};
 
 static TruustStatement cancel_query = {
 	"UPDATE truust.requests r SET state = 'failed', fence = r.fence + 1,"
 	" finished_at = pg_catalog.clock_timestamp(), error = $2," THEN_COMPLETE
 	" WHERE r.id = $1 AND r.state = 'queued' AND (r.role = $3 OR $4)",
-	4, {INT8OID, TEXTOID, NAMEOID, BOOLOID}
-};
+	4,
+	{INT8OID, TEXTOID, NAMEOID, BOOLOID}};
 
 static TruustStatement resolve_done_query = {
 	"UPDATE truust.requests r SET state = 'done', fence = r.fence + 1, response = $2, error = NULL,"
 	" finished_at = pg_catalog.clock_timestamp()," THEN_COMPLETE
 	" WHERE r.id = $1 AND r.state = 'uncertain'",
-	2, {INT8OID, JSONBOID}
-};
+	2,
+	{INT8OID, JSONBOID}};
 
 static TruustStatement resolve_failed_query = {
 	"UPDATE truust.requests r SET state = 'failed', fence = r.fence + 1, error = $2,"
 	" finished_at = pg_catalog.clock_timestamp()," THEN_COMPLETE
 	" WHERE r.id = $1 AND r.state = 'uncertain'",
-	2, {INT8OID, TEXTOID}
-};
+	2,
+	{INT8OID, TEXTOID}};
 
 static TruustStatement state_query = {
 	"SELECT r.state FROM truust.requests r WHERE r.id = $1 AND (r.role = $2 OR $3)",
-	3, {INT8OID, NAMEOID, BOOLOID}
-};
+	3,
+	{INT8OID, NAMEOID, BOOLOID}};
 
 /* Who asks: the role's name and whether all requests are its business, as two parameters. */
 static void
@@ -96,17 +96,15 @@ who_asks(Datum *values)
 static void
 refuse(int64 id, Datum *who, const char *verb, const char *hint)
 {
-	Datum		values[3] = {Int64GetDatum(id), who[0], who[1]};
+	Datum values[3] = {Int64GetDatum(id), who[0], who[1]};
 
 	if (truust_statement_run(&state_query, values, NULL, 1) == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("there is no request " INT64_FORMAT, id)));
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("request " INT64_FORMAT " cannot be %s: it is %s", id, verb,
-					truust_field_text(0, 1)),
-			 errhint("%s", hint)));
+				(errcode(ERRCODE_NO_DATA_FOUND), errmsg("there is no request " INT64_FORMAT, id)));
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("request " INT64_FORMAT " cannot be %s: it is %s", id, verb,
+						   truust_field_text(0, 1)),
+					errhint("%s", hint)));
 }
 
 /* Run the first of the statements that changes the row; else refuse. */
@@ -114,8 +112,8 @@ static void
 change(TruustStatement **statements, int n, Datum *values, const char *verb, const char *hint)
 {
 	TruustRoleState state;
-	Datum		who[2];
-	uint64		changed = 0;
+	Datum			who[2];
+	uint64			changed = 0;
 
 	who_asks(who);
 	SPI_connect();
@@ -132,8 +130,8 @@ change(TruustStatement **statements, int n, Datum *values, const char *verb, con
 static Datum
 told_by(const char *what)
 {
-	return CStringGetTextDatum(psprintf("%s by role \"%s\"", what,
-										GetUserNameFromId(GetUserId(), false)));
+	return CStringGetTextDatum(
+		psprintf("%s by role \"%s\"", what, GetUserNameFromId(GetUserId(), false)));
 }
 
 /* interface.md: truust_retry_request(id) */
@@ -141,10 +139,11 @@ Datum
 truust_retry_request(PG_FUNCTION_ARGS)
 {
 	TruustStatement *statements[] = {&retry_query, &retry_done_query};
-	Datum		values[1] = {PG_GETARG_DATUM(0)};
+	Datum			 values[1] = {PG_GETARG_DATUM(0)};
 
 	change(statements, 2, values, "retried",
-		   "Only a failed or an uncertain request is sent again, and only what failed after its end is repeated.");
+		   "Only a failed or an uncertain request is sent again, and only what failed after its "
+		   "end is repeated.");
 	PG_RETURN_VOID();
 }
 
@@ -153,7 +152,7 @@ Datum
 truust_cancel_request(PG_FUNCTION_ARGS)
 {
 	TruustStatement *statements[] = {&cancel_query};
-	Datum		values[4] = {PG_GETARG_DATUM(0), told_by("cancelled")};
+	Datum			 values[4] = {PG_GETARG_DATUM(0), told_by("cancelled")};
 
 	who_asks(&values[2]);
 	change(statements, 1, values, "cancelled", "Only a queued request can be taken back.");
@@ -165,12 +164,10 @@ Datum
 truust_resolve_request(PG_FUNCTION_ARGS)
 {
 	TruustStatement *statements[] = {PG_ARGISNULL(1) ? &resolve_failed_query : &resolve_done_query};
-	Datum		values[2];
+	Datum			 values[2];
 
 	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("id must not be null")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("id must not be null")));
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = PG_ARGISNULL(1) ? told_by("resolved as not executed") : PG_GETARG_DATUM(1);
 	change(statements, 1, values, "resolved",
@@ -183,11 +180,11 @@ truust_resolve_request(PG_FUNCTION_ARGS)
 static bool
 drops_truust(const DropStmt *stmt)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	if (stmt->removeType != OBJECT_EXTENSION || stmt->behavior == DROP_CASCADE)
 		return false;
-	foreach(lc, stmt->objects)
+	foreach (lc, stmt->objects)
 		if (strcmp(strVal(lfirst(lc)), "truust") == 0)
 			return true;
 	return false;
@@ -196,11 +193,11 @@ drops_truust(const DropStmt *stmt)
 static uint64
 count_pending(void)
 {
-	static TruustStatement query = {
-		"SELECT FROM truust.requests r WHERE r.state IN ('queued', 'sending', 'uncertain') LIMIT 1000", 0
-	};
-	TruustRoleState state;
-	uint64		n;
+	static TruustStatement query = {"SELECT FROM truust.requests r WHERE r.state IN ('queued', "
+									"'sending', 'uncertain') LIMIT 1000",
+									0};
+	TruustRoleState		   state;
+	uint64				   n;
 
 	SPI_connect();
 	truust_owner_enter(&state, true);
@@ -217,12 +214,11 @@ Datum
 truust_guard_drop(PG_FUNCTION_ARGS)
 {
 	EventTriggerData *trigger = (EventTriggerData *) fcinfo->context;
-	uint64		n;
+	uint64			  n;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("truust.guard_drop() is an event trigger")));
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("truust.guard_drop() is an event trigger")));
 	if (!IsA(trigger->parsetree, DropStmt) || !drops_truust((DropStmt *) trigger->parsetree))
 		PG_RETURN_NULL();
 	n = count_pending();
@@ -231,7 +227,10 @@ truust_guard_drop(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("cannot drop extension truust because requests are pending"),
 				 errdetail(n < 1000 ? UINT64_FORMAT " requests are queued, under way or uncertain."
-						   : UINT64_FORMAT " or more requests are queued, under way or uncertain.", n),
-				 errhint("Let the worker send them, cancel them with truust_cancel_request(), or use DROP EXTENSION ... CASCADE to drop them too.")));
+									: UINT64_FORMAT
+							   " or more requests are queued, under way or uncertain.",
+						   n),
+				 errhint("Let the worker send them, cancel them with truust_cancel_request(), or "
+						 "use DROP EXTENSION ... CASCADE to drop them too.")));
 	PG_RETURN_NULL();
 }

@@ -32,12 +32,12 @@ static List *lanes = NIL;
 
 /* The bucket of truust.max_requests_per_second. */
 static double tokens = 1.0;
-static int64 tokens_at = 0;		/* monotonic ms of the last refill */
+static int64  tokens_at = 0; /* monotonic ms of the last refill */
 
 int64
 truust_monotonic_ms(void)
 {
-	instr_time	now;
+	instr_time now;
 
 	INSTR_TIME_SET_CURRENT(now);
 	return (int64) INSTR_TIME_GET_MILLISEC(now);
@@ -49,7 +49,7 @@ pace_of(const char *server)
 	ListCell   *lc;
 	TruustPace *pace;
 
-	foreach(lc, paces)
+	foreach (lc, paces)
 	{
 		pace = lfirst(lc);
 		if (strcmp(pace->server, server) == 0)
@@ -64,11 +64,11 @@ pace_of(const char *server)
 TruustLane *
 truust_lane(const char *server, const char *role)
 {
-	ListCell   *lc;
-	TruustLane *lane;
+	ListCell	 *lc;
+	TruustLane	 *lane;
 	MemoryContext old;
 
-	foreach(lc, lanes)
+	foreach (lc, lanes)
 	{
 		lane = lfirst(lc);
 		if (strcmp(lane->server, server) == 0 && strcmp(lane->role, role) == 0)
@@ -93,9 +93,9 @@ truust_lanes(void)
 void
 truust_lanes_wipe(void)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, lanes)
+	foreach (lc, lanes)
 	{
 		TruustLane *lane = lfirst(lc);
 
@@ -110,7 +110,7 @@ truust_lanes_wipe(void)
 long
 truust_lane_wait(const TruustLane *lane, int64 now)
 {
-	int64		until = Max(lane->paused_until, lane->pace->paused_until);
+	int64 until = Max(lane->paused_until, lane->pace->paused_until);
 
 	return until > now ? (long) (until - now) : 0;
 }
@@ -141,7 +141,7 @@ truust_pace_good(TruustPace *pace)
 void
 truust_pace_trouble(TruustPace *pace, bool at_once, int retry_after)
 {
-	int64		now = truust_monotonic_ms();
+	int64 now = truust_monotonic_ms();
 
 	/* the others in flight tell the same story: only what they ask for counts */
 	if (pace->paused_until <= now)
@@ -150,8 +150,8 @@ truust_pace_trouble(TruustPace *pace, bool at_once, int retry_after)
 		if (!at_once && pace->troubles < TROUBLES_UNTIL_PAUSE && !pace->probing)
 			return;
 		pace->probing = true;
-		pace->paused_until = now + pause_of(at_once ? pace->troubles
-											: pace->troubles - TROUBLES_UNTIL_PAUSE + 1);
+		pace->paused_until =
+			now + pause_of(at_once ? pace->troubles : pace->troubles - TROUBLES_UNTIL_PAUSE + 1);
 	}
 	if (retry_after >= 0)
 		pace->paused_until = Max(pace->paused_until, now + retry_after);
@@ -160,7 +160,7 @@ truust_pace_trouble(TruustPace *pace, bool at_once, int retry_after)
 void
 truust_lane_trouble(TruustLane *lane)
 {
-	int64		now = truust_monotonic_ms();
+	int64 now = truust_monotonic_ms();
 
 	if (lane->paused_until > now)
 		return;
@@ -178,8 +178,8 @@ truust_lane_good(TruustLane *lane)
 int
 truust_rate_room(long *wait)
 {
-	int64		now = truust_monotonic_ms();
-	double		rate = truust_max_requests_per_second;
+	int64  now = truust_monotonic_ms();
+	double rate = truust_max_requests_per_second;
 
 	if (rate <= 0)
 		return INT_MAX;

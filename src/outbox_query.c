@@ -26,7 +26,7 @@ plan_by_index(void)
 		{"jit", "off"},
 		{"plan_cache_mode", "force_generic_plan"},
 	};
-	int			level = NewGUCNestLevel();
+	int level = NewGUCNestLevel();
 
 	for (size_t i = 0; i < lengthof(settings); i++)
 		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
@@ -37,8 +37,8 @@ plan_by_index(void)
 uint64
 truust_outbox_run(TruustStatement *statement, Datum *values)
 {
-	int			level = plan_by_index();
-	uint64		n = truust_statement_run(statement, values, NULL, 0);
+	int	   level = plan_by_index();
+	uint64 n = truust_statement_run(statement, values, NULL, 0);
 
 	AtEOXact_GUC(true, level);
 	return n;
@@ -53,7 +53,7 @@ truust_field_isnull(uint64 row, int column)
 Datum
 truust_field(uint64 row, int column)
 {
-	bool		isnull;
+	bool isnull;
 
 	return truust_result(row, column, &isnull);
 }

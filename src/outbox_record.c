@@ -23,7 +23,8 @@ static TruustStatement record_query = {
 	" attempts = r.attempts - v.unsent::pg_catalog.int4,"
 	" looks = r.looks + v.looked::pg_catalog.int4,"
 	" next_attempt_at = CASE WHEN v.state IN ('queued', 'sending')"
-	" THEN pg_catalog.clock_timestamp() + v.delay * interval '1 millisecond' ELSE r.next_attempt_at END,"
+	" THEN pg_catalog.clock_timestamp() + v.delay * interval '1 millisecond' ELSE "
+	"r.next_attempt_at END,"
 	" finished_at = CASE WHEN v.state IN ('done', 'failed') THEN pg_catalog.clock_timestamp() END,"
 	" done_state = CASE WHEN v.state IN ('done', 'failed') AND v.follows THEN 'done' END"
 	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
@@ -32,19 +33,27 @@ static TruustStatement record_query = {
 	" AS v (id, fence, state, delay, status, response, error, unsent, looked, follows)"
 	" WHERE r.id = v.id AND r.fence = v.fence AND r.state = $11"
 	" RETURNING r.id",
-	11, {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID, JSONBARRAYOID,
-	TEXTARRAYOID, BOOLARRAYOID, BOOLARRAYOID, BOOLARRAYOID, TEXTOID}
-};
+	11,
+	{INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID, JSONBARRAYOID,
+	 TEXTARRAYOID, BOOLARRAYOID, BOOLARRAYOID, BOOLARRAYOID, TEXTOID}};
 
 enum
 {
-	P_ID, P_FENCE, P_STATE, P_DELAY, P_STATUS, P_RESPONSE, P_ERROR, P_UNSENT, P_LOOKED, P_FOLLOWS,
+	P_ID,
+	P_FENCE,
+	P_STATE,
+	P_DELAY,
+	P_STATUS,
+	P_RESPONSE,
+	P_ERROR,
+	P_UNSENT,
+	P_LOOKED,
+	P_FOLLOWS,
 	N_PARAMETERS
 };
 
-static const Oid element_types[N_PARAMETERS] = {
-	INT8OID, INT8OID, TEXTOID, INT8OID, INT4OID, JSONBOID, TEXTOID, BOOLOID, BOOLOID, BOOLOID
-};
+static const Oid element_types[N_PARAMETERS] = {INT8OID,  INT8OID, TEXTOID, INT8OID, INT4OID,
+												JSONBOID, TEXTOID, BOOLOID, BOOLOID, BOOLOID};
 
 static const char *
 state_of(const TruustFlight *flight)
@@ -75,7 +84,7 @@ static void
 add_row(const TruustFlight *flight, TruustColumn *columns)
 {
 	const TruustAnswer *answer = &flight->answer;
-	bool		done = flight->verdict == TRUUST_FLIGHT_DONE;
+	bool				done = flight->verdict == TRUUST_FLIGHT_DONE;
 
 	truust_column_add_int64(&columns[P_ID], flight->id);
 	truust_column_add_int64(&columns[P_FENCE], flight->fence);
@@ -85,9 +94,11 @@ add_row(const TruustFlight *flight, TruustColumn *columns)
 	truust_column_add(&columns[P_RESPONSE], JsonbPGetDatum(answer->resource),
 					  !done || answer->resource == NULL);
 	truust_column_add_text(&columns[P_ERROR], done ? NULL : answer->error);
-	truust_column_add(&columns[P_UNSENT], BoolGetDatum(flight->verdict == TRUUST_FLIGHT_UNSENT), false);
+	truust_column_add(&columns[P_UNSENT], BoolGetDatum(flight->verdict == TRUUST_FLIGHT_UNSENT),
+					  false);
 	truust_column_add(&columns[P_LOOKED],
-					  BoolGetDatum(flight->is_look && flight->verdict == TRUUST_FLIGHT_LOOK), false);
+					  BoolGetDatum(flight->is_look && flight->verdict == TRUUST_FLIGHT_LOOK),
+					  false);
 	truust_column_add(&columns[P_FOLLOWS], BoolGetDatum(flight->on_done || flight->attachment_id),
 					  false);
 }
@@ -97,7 +108,7 @@ static uint64
 write_outcomes(TruustFlight **flights, int n)
 {
 	TruustColumn columns[N_PARAMETERS];
-	Datum		parameters[N_PARAMETERS + 1];
+	Datum		 parameters[N_PARAMETERS + 1];
 
 	for (int p = 0; p < N_PARAMETERS; p++)
 		truust_column_init(&columns[p], element_types[p], n);
@@ -133,8 +144,8 @@ fill_end(TruustEnd *end, const TruustFlight *flight)
 static int
 compare_ids(const void *a, const void *b)
 {
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
+	int64 x = *(const int64 *) a;
+	int64 y = *(const int64 *) b;
 
 	return x < y ? -1 : x > y ? 1 : 0;
 }
@@ -143,7 +154,7 @@ compare_ids(const void *a, const void *b)
 static TruustFlight **
 keep_written(TruustFlight **flights, int n, uint64 written, int *kept)
 {
-	int64	   *ids = palloc(sizeof(int64) * Max(written, 1));
+	int64		  *ids = palloc(sizeof(int64) * Max(written, 1));
 	TruustFlight **result = palloc(sizeof(TruustFlight *) * n);
 
 	for (uint64 i = 0; i < written; i++)
@@ -155,9 +166,11 @@ keep_written(TruustFlight **flights, int n, uint64 written, int *kept)
 		if (bsearch(&flights[i]->id, ids, written, sizeof(int64), compare_ids))
 			result[(*kept)++] = flights[i];
 		else
-			ereport(LOG,
-					(errmsg("truust: the outcome of request " INT64_FORMAT " was not recorded, because another process has taken the request since",
-							flights[i]->id)));
+			ereport(
+				LOG,
+				(errmsg("truust: the outcome of request " INT64_FORMAT
+						" was not recorded, because another process has taken the request since",
+						flights[i]->id)));
 	}
 	return result;
 }
@@ -172,18 +185,18 @@ count_outcome(const TruustFlight *flight)
 	else if (flight->verdict == TRUUST_FLIGHT_UNCERTAIN)
 	{
 		truust_stats_count(TRUUST_REQUESTS_UNCERTAIN, 1);
-		truust_outbox_alert("uncertain", flight->id,
-							flight->endpoint ? flight->endpoint->name : "", flight->answer.error);
+		truust_outbox_alert("uncertain", flight->id, flight->endpoint ? flight->endpoint->name : "",
+							flight->answer.error);
 	}
 }
 
 static void
 follow_up(TruustFlight **flights, int n)
 {
-	TruustEnd  *ends = palloc(sizeof(TruustEnd) * Max(n, 1));
-	char	  **groups = palloc(sizeof(char *) * Max(n, 1));
-	int			n_ends = 0;
-	int			n_groups = 0;
+	TruustEnd *ends = palloc(sizeof(TruustEnd) * Max(n, 1));
+	char	 **groups = palloc(sizeof(char *) * Max(n, 1));
+	int		   n_ends = 0;
+	int		   n_groups = 0;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -206,7 +219,7 @@ judge_looks(void)
 {
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &truust_outbox.answered)
+	dlist_foreach_modify (iter, &truust_outbox.answered)
 	{
 		TruustFlight *flight = dlist_container(TruustFlight, node, iter.cur);
 
@@ -223,12 +236,12 @@ void
 truust_outbox_record(void)
 {
 	TruustFlight **flights = palloc(sizeof(TruustFlight *) * Max(truust_outbox.n_answered, 1));
-	dlist_iter	iter;
-	uint64		written;
-	int			n = 0;
+	dlist_iter	   iter;
+	uint64		   written;
+	int			   n = 0;
 
 	judge_looks();
-	dlist_foreach(iter, &truust_outbox.answered)
+	dlist_foreach (iter, &truust_outbox.answered)
 	{
 		TruustFlight *flight = dlist_container(TruustFlight, node, iter.cur);
 
@@ -253,10 +266,10 @@ truust_groups_release(char **groups, int n)
 		"SELECT r.id, r.state, r.next_attempt_at FROM truust.requests r"
 		" WHERE r.sequence_group = g.name AND r.state IN ('queued', 'sending', 'uncertain')"
 		" ORDER BY r.id LIMIT 1) f WHERE f.state = 'queued' AND f.next_attempt_at = 'infinity'))",
-		1, {TEXTARRAYOID}
-	};
+		1,
+		{TEXTARRAYOID}};
 	TruustColumn names;
-	Datum		value;
+	Datum		 value;
 
 	if (n == 0)
 		return;
@@ -273,9 +286,9 @@ truust_outbox_alert(const char *kind, int64 id, const char *operation, const cha
 	static TruustStatement query = {
 		"SELECT pg_catalog.pg_notify('truust_alert', pg_catalog.jsonb_build_object('kind', $1,"
 		" 'id', $2, 'operation', $3, 'reason', pg_catalog.left($4, 1000))::pg_catalog.text)",
-		4, {TEXTOID, INT8OID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4];
+		4,
+		{TEXTOID, INT8OID, TEXTOID, TEXTOID}};
+	Datum values[4];
 
 	values[0] = CStringGetTextDatum(kind);
 	values[1] = Int64GetDatum(id);

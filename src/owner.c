@@ -31,18 +31,18 @@
 #include "guc.h"
 #include "owner.h"
 
-static TimeoutId clock_id;
-static bool clock_registered = false;
-static bool clock_running = false;
+static TimeoutId			 clock_id;
+static bool					 clock_registered = false;
+static bool					 clock_running = false;
 static volatile sig_atomic_t clock_fired = false;
 
 Oid
 truust_owner(void)
 {
-	Oid			schema = get_namespace_oid("truust", true);
-	Oid			relation = OidIsValid(schema) ? get_relname_relid("orders", schema) : InvalidOid;
-	Oid			owner = InvalidOid;
-	HeapTuple	tuple;
+	Oid		  schema = get_namespace_oid("truust", true);
+	Oid		  relation = OidIsValid(schema) ? get_relname_relid("orders", schema) : InvalidOid;
+	Oid		  owner = InvalidOid;
+	HeapTuple tuple;
 
 	if (!OidIsValid(relation) || !OidIsValid(get_extension_oid("truust", true)))
 		return InvalidOid;
@@ -91,7 +91,7 @@ truust_owner_plans(bool for_ever)
 static void
 users_settings(void)
 {
-	char		value[16];
+	char value[16];
 
 	for (int i = 0; i < (int) lengthof(plan_settings); i++)
 		set(plan_settings[i][0], NULL, GUC_ACTION_SAVE);
@@ -118,13 +118,12 @@ leave(TruustRoleState *state)
 void
 truust_owner_enter(TruustRoleState *state, bool safe_path)
 {
-	Oid			owner = truust_owner();
+	Oid owner = truust_owner();
 
 	if (!OidIsValid(owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"truust\" does not exist in this database"),
-				 errhint("Create it with CREATE EXTENSION truust.")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("extension \"truust\" does not exist in this database"),
+						errhint("Create it with CREATE EXTENSION truust.")));
 	enter(state, owner, SECURITY_LOCAL_USERID_CHANGE);
 	if (safe_path)
 	{
@@ -176,7 +175,7 @@ stop_clock(void)
 bool
 truust_role_timed_out(void)
 {
-	bool		fired = clock_fired;
+	bool fired = clock_fired;
 
 	stop_clock();
 	clock_fired = false;
@@ -195,8 +194,8 @@ path_with_temp_last(const char *path)
 void
 truust_role_enter(TruustRoleState *state, const char *role, const char *search_path)
 {
-	Oid			user = get_role_oid(role, false);
-	char	   *path = path_with_temp_last(search_path ? search_path : "pg_catalog");
+	Oid	  user = get_role_oid(role, false);
+	char *path = path_with_temp_last(search_path ? search_path : "pg_catalog");
 
 	enter(state, user, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	state->guc_nest_level = NewGUCNestLevel();

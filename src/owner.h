@@ -12,13 +12,13 @@
 /* What to go back to; unwinds by itself with the (sub)transaction on an error. */
 typedef struct TruustRoleState
 {
-	Oid			saved_user;
-	int			saved_context;
-	int			guc_nest_level;
+	Oid saved_user;
+	int saved_context;
+	int guc_nest_level;
 } TruustRoleState;
 
 /* Owner of the extension's tables, InvalidOid where the extension is not. Must be called in a transaction. */
-extern Oid	truust_owner(void);
+extern Oid truust_owner(void);
 
 /*
  * Become the owner of the extension's tables for SQL of the extension's own.
@@ -48,4 +48,4 @@ extern void truust_role_restart_clock(void);
  */
 extern bool truust_role_timed_out(void);
 
-#endif							/* TRUUST_OWNER_H */
+#endif /* TRUUST_OWNER_H */

@@ -29,8 +29,9 @@ PG_FUNCTION_INFO_V1(truust_pause);
 PG_FUNCTION_INFO_V1(truust_resume);
 
 /* The data is at home: exactly one row that nobody adopted away, and it is of this place. */
-#define AT_HOME \
-	"(SELECT pg_catalog.count(*) = 1 AND pg_catalog.bool_and(h.system_identifier = $2 AND h.database_oid = $3) " \
+#define AT_HOME                                                                                    \
+	"(SELECT pg_catalog.count(*) = 1 AND pg_catalog.bool_and(h.system_identifier = $2 AND "        \
+	"h.database_oid = $3) "                                                                        \
 	"FROM truust.homes h WHERE h.adopted_at IS NULL)"
 
 static void
@@ -45,12 +46,12 @@ truust_pause_reason(const char *what)
 {
 	static TruustStatement look = {
 		"SELECT EXISTS (SELECT FROM truust.pauses p WHERE p.what = $1), " AT_HOME,
-		3, {TEXTOID, INT8OID, OIDOID}
-	};
-	Datum		values[3] = {CStringGetTextDatum(what)};
-	bool		paused;
-	bool		at_home;
-	bool		isnull;
+		3,
+		{TEXTOID, INT8OID, OIDOID}};
+	Datum values[3] = {CStringGetTextDatum(what)};
+	bool  paused;
+	bool  at_home;
+	bool  isnull;
 
 	place_here(&values[1]);
 	truust_statement_run(&look, values, NULL, 1);
@@ -72,27 +73,26 @@ truust_paused(const char *what)
 Datum
 truust_home_here(PG_FUNCTION_ARGS)
 {
-	TupleDesc	desc;
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	TupleDesc desc;
+	Datum	  values[2];
+	bool	  nulls[2] = {false, false};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	place_here(values);
-	truust_slots_announce_at_commit();	/* CREATE EXTENSION calls this: workers can start */
+	truust_slots_announce_at_commit(); /* CREATE EXTENSION calls this: workers can start */
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
 static char *
 check_what(FunctionCallInfo fcinfo)
 {
-	char	   *what = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *what = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	if (what == NULL || (strcmp(what, "webhooks") != 0 && strcmp(what, "requests") != 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("nothing called \"%s\" can be paused", what ? what : "NULL"),
-				 errhint("Valid values are webhooks and requests.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("nothing called \"%s\" can be paused", what ? what : "NULL"),
+						errhint("Valid values are webhooks and requests.")));
 	return what;
 }
 
@@ -100,7 +100,7 @@ static void
 wake(const char *what)
 {
 	truust_worker_wake_at_commit(strcmp(what, "webhooks") == 0 ? TRUUST_WORKER_WEBHOOKS
-								 : TRUUST_WORKER_REQUESTS);
+															   : TRUUST_WORKER_REQUESTS);
 }
 
 /*
@@ -112,11 +112,11 @@ truust_pause(PG_FUNCTION_ARGS)
 	static TruustStatement insert = {
 		"INSERT INTO truust.pauses (what, reason, role) VALUES ($1, $2, $3) "
 		"ON CONFLICT (what) DO UPDATE SET reason = EXCLUDED.reason, role = EXCLUDED.role",
-		3, {TEXTOID, TEXTOID, NAMEOID}
-	};
-	char	   *what = check_what(fcinfo);
-	Datum		values[3] = {CStringGetTextDatum(what), PG_GETARG_DATUM(1)};
-	bool		nulls[3] = {false, PG_ARGISNULL(1), false};
+		3,
+		{TEXTOID, TEXTOID, NAMEOID}};
+	char		   *what = check_what(fcinfo);
+	Datum			values[3] = {CStringGetTextDatum(what), PG_GETARG_DATUM(1)};
+	bool			nulls[3] = {false, PG_ARGISNULL(1), false};
 	TruustRoleState state;
 
 	values[2] = DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(GetUserId(), false)));
@@ -133,19 +133,18 @@ truust_pause(PG_FUNCTION_ARGS)
 static void
 adopt(const char *other)
 {
-	static TruustStatement keep_other = {
-		"INSERT INTO truust.pauses (what, reason, role) VALUES ($1, 'restored or copied data', session_user) "
-		"ON CONFLICT (what) DO NOTHING",
-		1, {TEXTOID}
-	};
+	static TruustStatement keep_other = {"INSERT INTO truust.pauses (what, reason, role) VALUES "
+										 "($1, 'restored or copied data', session_user) "
+										 "ON CONFLICT (what) DO NOTHING",
+										 1,
+										 {TEXTOID}};
 	static TruustStatement leave_homes = {
-		"UPDATE truust.homes SET adopted_at = pg_catalog.now() WHERE adopted_at IS NULL", 0, {0}
-	};
+		"UPDATE truust.homes SET adopted_at = pg_catalog.now() WHERE adopted_at IS NULL", 0, {0}};
 	static TruustStatement move_in = {
 		"INSERT INTO truust.homes (system_identifier, database_oid) VALUES ($1, $2)",
-		2, {INT8OID, OIDOID}
-	};
-	Datum		values[2] = {CStringGetTextDatum(other)};
+		2,
+		{INT8OID, OIDOID}};
+	Datum values[2] = {CStringGetTextDatum(other)};
 
 	truust_statement_run(&keep_other, values, NULL, 0);
 	truust_statement_run(&leave_homes, NULL, NULL, 0);
@@ -159,15 +158,12 @@ adopt(const char *other)
 Datum
 truust_resume(PG_FUNCTION_ARGS)
 {
-	static TruustStatement delete = {
-		"DELETE FROM truust.pauses WHERE what = $1", 1, {TEXTOID}
-	};
+	static TruustStatement delete = {"DELETE FROM truust.pauses WHERE what = $1", 1, {TEXTOID}};
 	static TruustStatement look = {
-		"SELECT " AT_HOME " FROM (VALUES ($1)) AS unused", 3, {TEXTOID, INT8OID, OIDOID}
-	};
-	char	   *what = check_what(fcinfo);
-	Datum		values[3] = {CStringGetTextDatum(what)};
-	bool		isnull;
+		"SELECT " AT_HOME " FROM (VALUES ($1)) AS unused", 3, {TEXTOID, INT8OID, OIDOID}};
+	char		   *what = check_what(fcinfo);
+	Datum			values[3] = {CStringGetTextDatum(what)};
+	bool			isnull;
 	TruustRoleState state;
 
 	SPI_connect();

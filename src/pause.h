@@ -17,4 +17,4 @@ extern bool truust_paused(const char *what);
 /* Why: "paused", "restored" or NULL, from the same look. */
 extern const char *truust_pause_reason(const char *what);
 
-#endif							/* TRUUST_PAUSE_H */
+#endif /* TRUUST_PAUSE_H */

@@ -20,16 +20,14 @@ Tuplestorestate *
 truust_materialize(FunctionCallInfo fcinfo, TupleDesc *desc)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	bool		random_access;
-	MemoryContext old;
-	TupleDesc	tupdesc;
+	bool		   random_access;
+	MemoryContext  old;
+	TupleDesc	   tupdesc;
 
-	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
-		!(rsinfo->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a function that returns a set was called where none can be taken"),
-				 errhint("Call it in FROM or in the list of SELECT.")));
+	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) || !(rsinfo->allowedModes & SFRM_Materialize))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("a function that returns a set was called where none can be taken"),
+						errhint("Call it in FROM or in the list of SELECT.")));
 
 	old = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)

@@ -19,4 +19,4 @@
  */
 extern Tuplestorestate *truust_materialize(FunctionCallInfo fcinfo, TupleDesc *desc);
 
-#endif							/* TRUUST_ROWSET_H */
+#endif /* TRUUST_ROWSET_H */

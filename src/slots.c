@@ -41,37 +41,37 @@
 
 typedef struct SharedSlot
 {
-	TruustSlot	slot;
-	Latch	   *latch;
+	TruustSlot slot;
+	Latch	  *latch;
 } SharedSlot;
 
 typedef struct Table
 {
-	LWLock		lock;
-	SharedSlot	slots[MAX_SLOTS];
+	LWLock	   lock;
+	SharedSlot slots[MAX_SLOTS];
 	struct
 	{
-		Oid			database;
-		int			pid;
-	}			holds[MAX_HOLDS];
-	Oid			announced[MAX_ANNOUNCED];
-	bool		all_announced;	/* more than there is room for */
+		Oid database;
+		int pid;
+	} holds[MAX_HOLDS];
+	Oid	 announced[MAX_ANNOUNCED];
+	bool all_announced; /* more than there is room for */
 } Table;
 
 static Table *table = NULL;
-static bool table_unavailable = false;
+static bool	  table_unavailable = false;
 
 static SharedSlot *own_slot = NULL;
-static bool wake_webhooks = false;
-static bool wake_requests = false;
-static bool announce = false;
+static bool		   wake_webhooks = false;
+static bool		   wake_requests = false;
+static bool		   announce = false;
 
 static shmem_startup_hook_type previous_shmem_startup = NULL;
 
 static void
 make_table(void)
 {
-	bool		found;
+	bool found;
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	table = ShmemInitStruct("truust workers", sizeof(Table), &found);
@@ -102,7 +102,7 @@ attach(void)
 		FlushErrorState();
 		if (LWLockHeldByMe(AddinShmemInitLock))
 		{
-			HOLD_INTERRUPTS();	/* the error forgot that the lock holds them */
+			HOLD_INTERRUPTS(); /* the error forgot that the lock holds them */
 			LWLockRelease(AddinShmemInitLock);
 		}
 		table = NULL;
@@ -149,7 +149,7 @@ set_latches(Oid database, int kind)
 static void
 tell_launcher(void)
 {
-	int			i;
+	int i;
 
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	for (i = 0; i < MAX_ANNOUNCED; i++)
@@ -344,7 +344,7 @@ truust_slot_error(const char *message)
 	own_slot->slot.error_at = 0;
 	if (message)
 	{
-		int			len = pg_mbcliplen(message, strlen(message), TRUUST_SLOT_ERROR_LEN - 1);
+		int len = pg_mbcliplen(message, strlen(message), TRUUST_SLOT_ERROR_LEN - 1);
 
 		memcpy(own_slot->slot.error, message, len);
 		own_slot->slot.error[len] = '\0';
@@ -414,7 +414,7 @@ truust_slots_forget(Oid database)
 int
 truust_slots_stop(Oid database)
 {
-	int			n = 0;
+	int n = 0;
 
 	if (!attach())
 		return 0;
@@ -461,11 +461,11 @@ truust_slots_wake(Oid database, TruustWorkerKind kind)
 void
 truust_worker_wake_at_commit(TruustWorkerKind kind)
 {
-	bool	   *flag = kind == TRUUST_WORKER_WEBHOOKS ? &wake_webhooks : &wake_requests;
+	bool *flag = kind == TRUUST_WORKER_WEBHOOKS ? &wake_webhooks : &wake_requests;
 
 	if (*flag)
 		return;
-	(void) attach();			/* here, where an error would be one of this transaction */
+	(void) attach(); /* here, where an error would be one of this transaction */
 	*flag = true;
 }
 
@@ -486,7 +486,7 @@ truust_slots_announce_now(void)
 bool
 truust_slots_announced(Oid database)
 {
-	bool		result = false;
+	bool result = false;
 
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < MAX_ANNOUNCED; i++)
@@ -502,7 +502,7 @@ truust_slots_announced(Oid database)
 bool
 truust_slots_all_announced(void)
 {
-	bool		result;
+	bool result;
 
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	result = table->all_announced;
@@ -544,7 +544,7 @@ truust_slots_unhold(void)
 bool
 truust_slots_held(Oid database)
 {
-	bool		held;
+	bool held;
 
 	LWLockAcquire(&table->lock, LW_SHARED);
 	held = is_held(database);

@@ -23,13 +23,13 @@ typedef enum TruustWorkerKind
 
 typedef enum TruustSlotState
 {
-	TRUUST_SLOT_STARTING,		/* a process that is not connected yet */
+	TRUUST_SLOT_STARTING, /* a process that is not connected yet */
 	TRUUST_SLOT_IDLE,
 	TRUUST_SLOT_BUSY,
 	TRUUST_SLOT_PAUSED,
-	TRUUST_SLOT_FAILING,		/* the last cycle failed; waits before the next */
-	TRUUST_SLOT_STOPPED,		/* no process: stopped, or crashed */
-	TRUUST_SLOT_NO_EXTENSION	/* no process: the database has no truust */
+	TRUUST_SLOT_FAILING,	 /* the last cycle failed; waits before the next */
+	TRUUST_SLOT_STOPPED,	 /* no process: stopped, or crashed */
+	TRUUST_SLOT_NO_EXTENSION /* no process: the database has no truust */
 } TruustSlotState;
 
 #define TRUUST_SLOT_ERROR_LEN 256
@@ -37,21 +37,21 @@ typedef enum TruustSlotState
 /* One worker, as a copy for whoever asks. */
 typedef struct TruustSlot
 {
-	Oid			database;		/* InvalidOid: free (a launcher has it too, with a pid) */
-	int			kind;
-	int			instance;
-	int			pid;			/* 0: no process */
+	Oid				database; /* InvalidOid: free (a launcher has it too, with a pid) */
+	int				kind;
+	int				instance;
+	int				pid; /* 0: no process */
 	TruustSlotState state;
-	bool		stop;			/* asked to stop: a process that starts here ends at once */
-	int			failed_starts;	/* in a row, before a connection was made */
-	TimestampTz since;			/* of the state */
-	TimestampTz error_at;
-	char		error[TRUUST_SLOT_ERROR_LEN];
-	TimestampTz measured_at;	/* of what follows; 0: never */
-	int64		backlog;
-	TimestampTz oldest_pending; /* 0: nothing waits */
-	int64		dead_letters;
-	int64		uncertain;
+	bool			stop;		   /* asked to stop: a process that starts here ends at once */
+	int				failed_starts; /* in a row, before a connection was made */
+	TimestampTz		since;		   /* of the state */
+	TimestampTz		error_at;
+	char			error[TRUUST_SLOT_ERROR_LEN];
+	TimestampTz		measured_at; /* of what follows; 0: never */
+	int64			backlog;
+	TimestampTz		oldest_pending; /* 0: nothing waits */
+	int64			dead_letters;
+	int64			uncertain;
 } TruustSlot;
 
 /* From _PG_init: asks for shared memory where that is possible, installs the transaction callback. */
@@ -83,7 +83,7 @@ extern bool truust_slot_find(Oid database, TruustWorkerKind kind, int instance, 
 extern void truust_slots_forget(Oid database);
 
 /* Ask the workers of a database to stop (signal and flag); returns how many are still there. */
-extern int	truust_slots_stop(Oid database);
+extern int truust_slots_stop(Oid database);
 
 /* Keep a worker from starting where it has no slot yet. */
 extern void truust_slot_refuse(Oid database, TruustWorkerKind kind, int instance);
@@ -117,4 +117,4 @@ extern void truust_slots_hold(Oid database);
 extern void truust_slots_unhold(void);
 extern bool truust_slots_held(Oid database);
 
-#endif							/* TRUUST_SLOTS_H */
+#endif /* TRUUST_SLOTS_H */

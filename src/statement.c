@@ -20,13 +20,13 @@
 uint64
 truust_statement_run(TruustStatement *statement, Datum *values, const bool *nulls, long limit)
 {
-	char		null_chars[TRUUST_MAX_STATEMENT_ARGS];
+	char		  null_chars[TRUUST_MAX_STATEMENT_ARGS];
 	MemoryContext cxt = CurrentMemoryContext;
-	int			result;
+	int			  result;
 
 	if (statement->plan == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(statement->sql, statement->n, statement->types);
+		SPIPlanPtr plan = SPI_prepare(statement->sql, statement->n, statement->types);
 
 		if (plan == NULL)
 			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
@@ -53,8 +53,8 @@ truust_result(uint64 i, int column, bool *isnull)
 char *
 truust_result_text(uint64 i, int column)
 {
-	bool		isnull;
-	Datum		value = truust_result(i, column, &isnull);
+	bool  isnull;
+	Datum value = truust_result(i, column, &isnull);
 
 	if (isnull)
 		return NULL;
@@ -103,14 +103,14 @@ truust_column_add_text(TruustColumn *column, const char *value)
 Datum
 truust_column_array(const TruustColumn *column)
 {
-	int16		len;
-	bool		byval;
-	char		align;
-	int			dims[1] = {column->n};
-	int			lbs[1] = {1};
+	int16 len;
+	bool  byval;
+	char  align;
+	int	  dims[1] = {column->n};
+	int	  lbs[1] = {1};
 
 	get_typlenbyvalalign(column->type, &len, &byval, &align);
-	return PointerGetDatum(construct_md_array(column->values, column->has_nulls ? column->nulls : NULL,
-											  column->n > 0 ? 1 : 0, dims, lbs, column->type, len,
-											  byval, align));
+	return PointerGetDatum(
+		construct_md_array(column->values, column->has_nulls ? column->nulls : NULL,
+						   column->n > 0 ? 1 : 0, dims, lbs, column->type, len, byval, align));
 }

@@ -22,9 +22,9 @@
 typedef struct TruustStatement
 {
 	const char *sql;
-	int			n;				/* number of parameters */
+	int			n; /* number of parameters */
 	Oid			types[TRUUST_MAX_STATEMENT_ARGS];
-	SPIPlanPtr	plan;			/* NULL at first */
+	SPIPlanPtr	plan; /* NULL at first */
 } TruustStatement;
 
 /*
@@ -46,12 +46,12 @@ extern char *truust_result_text(uint64 i, int column);
  */
 typedef struct TruustColumn
 {
-	Oid			type;			/* INT8OID, TEXTOID, NUMERICOID, JSONBOID, TIMESTAMPTZOID, BOOLOID, INT4OID */
-	int			n;
-	int			max;
-	Datum	   *values;
-	bool	   *nulls;
-	bool		has_nulls;
+	Oid	   type; /* INT8OID, TEXTOID, NUMERICOID, JSONBOID, TIMESTAMPTZOID, BOOLOID, INT4OID */
+	int	   n;
+	int	   max;
+	Datum *values;
+	bool  *nulls;
+	bool   has_nulls;
 } TruustColumn;
 
 /* Start an empty column in the current memory context. */
@@ -60,9 +60,9 @@ extern void truust_column_init(TruustColumn *column, Oid type, int max);
 /* Append; the value is not copied. */
 extern void truust_column_add(TruustColumn *column, Datum value, bool isnull);
 extern void truust_column_add_int64(TruustColumn *column, int64 value);
-extern void truust_column_add_text(TruustColumn *column, const char *value);	/* NULL: null */
+extern void truust_column_add_text(TruustColumn *column, const char *value); /* NULL: null */
 
 /* The array. */
 extern Datum truust_column_array(const TruustColumn *column);
 
-#endif							/* TRUUST_STATEMENT_H */
+#endif /* TRUUST_STATEMENT_H */

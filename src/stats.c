@@ -37,9 +37,9 @@ typedef struct OperationStats
 
 typedef struct TruustStats
 {
-	TimestampTz since;			/* set once */
+	TimestampTz		 since; /* set once */
 	pg_atomic_uint64 counters[TRUUST_N_COUNTERS];
-	OperationStats operations[MAX_ENDPOINTS];
+	OperationStats	 operations[MAX_ENDPOINTS];
 } TruustStats;
 
 static const char *const counter_names[TRUUST_N_COUNTERS] = {
@@ -58,7 +58,7 @@ static const char *const counter_names[TRUUST_N_COUNTERS] = {
 	[TRUUST_REQUESTS_LOOKED_UP] = "requests_looked_up",
 };
 
-static TruustStats own_stats;
+static TruustStats	own_stats;
 static TruustStats *stats = &own_stats;
 
 static shmem_startup_hook_type previous_shmem_startup = NULL;
@@ -96,7 +96,7 @@ on_shmem_request(void)
 static void
 on_shmem_startup(void)
 {
-	bool		found;
+	bool found;
 
 	if (previous_shmem_startup)
 		previous_shmem_startup();
@@ -133,7 +133,7 @@ void
 truust_stats_call(int endpoint_index, bool failed, int retries, int64 elapsed_us)
 {
 	OperationStats *o;
-	uint64		longest;
+	uint64			longest;
 
 	if (endpoint_index < 0 || endpoint_index >= Min(truust_n_endpoints, MAX_ENDPOINTS))
 		return;
@@ -153,9 +153,9 @@ truust_stats_call(int endpoint_index, bool failed, int retries, int64 elapsed_us
 static void
 put_operation(Tuplestorestate *store, TupleDesc desc, const char *name, OperationStats *o)
 {
-	uint64		calls = pg_atomic_read_u64(&o->calls);
-	Datum		values[8];
-	bool		nulls[8] = {0};
+	uint64 calls = pg_atomic_read_u64(&o->calls);
+	Datum  values[8];
+	bool   nulls[8] = {0};
 
 	values[0] = CStringGetTextDatum("operation");
 	values[1] = CStringGetTextDatum(name);
@@ -175,13 +175,13 @@ put_operation(Tuplestorestate *store, TupleDesc desc, const char *name, Operatio
 Datum
 truust_stats_rows(PG_FUNCTION_ARGS)
 {
-	TupleDesc	desc;
+	TupleDesc		 desc;
 	Tuplestorestate *store = truust_materialize(fcinfo, &desc);
 
 	for (int i = 0; i < TRUUST_N_COUNTERS; i++)
 	{
-		Datum		values[8];
-		bool		nulls[8] = {false, false, false, true, true, true, true, false};
+		Datum values[8];
+		bool  nulls[8] = {false, false, false, true, true, true, true, false};
 
 		values[0] = CStringGetTextDatum("counter");
 		values[1] = CStringGetTextDatum(counter_names[i]);

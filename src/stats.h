@@ -17,7 +17,7 @@ typedef enum TruustCounter
 	TRUUST_EVENTS_STALE,
 	TRUUST_EVENTS_DUPLICATE,
 	TRUUST_EVENTS_UNCONFIRMED,
-	TRUUST_EVENTS_FAILED,		/* attempts that failed and will be repeated */
+	TRUUST_EVENTS_FAILED, /* attempts that failed and will be repeated */
 	TRUUST_EVENTS_DEAD,
 	TRUUST_BATCHES,
 	TRUUST_REQUESTS_SENT,
@@ -37,4 +37,4 @@ extern void truust_stats_count(TruustCounter counter, int64 n);
 /* One call of endpoint number i (index into truust_endpoints): failed or not, repeats, microseconds. */
 extern void truust_stats_call(int endpoint_index, bool failed, int retries, int64 elapsed_us);
 
-#endif							/* TRUUST_STATS_H */
+#endif /* TRUUST_STATS_H */

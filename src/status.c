@@ -40,9 +40,9 @@ static const char *const kind_names[] = {
 static void
 put_slot(Tuplestorestate *store, TupleDesc desc, const TruustSlot *slot)
 {
-	Datum		values[12];
-	bool		nulls[12] = {false};
-	bool		measured = slot->measured_at != 0;
+	Datum values[12];
+	bool  nulls[12] = {false};
+	bool  measured = slot->measured_at != 0;
 
 	values[0] = ObjectIdGetDatum(slot->database);
 	values[1] = CStringGetTextDatum(kind_names[slot->kind]);
@@ -69,10 +69,10 @@ put_slot(Tuplestorestate *store, TupleDesc desc, const TruustSlot *slot)
 Datum
 truust_worker_rows(PG_FUNCTION_ARGS)
 {
-	TupleDesc	desc;
+	TupleDesc		 desc;
 	Tuplestorestate *store = truust_materialize(fcinfo, &desc);
-	int			n;
-	TruustSlot *slots = truust_slots_copy(&n);
+	int				 n;
+	TruustSlot		*slots = truust_slots_copy(&n);
 
 	for (int i = 0; i < n; i++)
 		if (slots[i].pid != 0 || slots[i].error[0] != '\0')
@@ -87,7 +87,7 @@ Datum
 truust_pause_reason_sql(PG_FUNCTION_ARGS)
 {
 	TruustRoleState state;
-	const char *reason;
+	const char	   *reason;
 
 	SPI_connect();
 	truust_owner_enter(&state, true);

@@ -29,11 +29,11 @@ static ProcessUtility_hook_type previous_utility = NULL;
 static char *
 option(List *options, const char *name)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, options)
+	foreach (lc, options)
 	{
-		DefElem    *def = lfirst(lc);
+		DefElem *def = lfirst(lc);
 
 		if (strcmp(def->defname, name) == 0 && def->arg != NULL)
 			return defGetString(def);
@@ -49,7 +49,8 @@ wanted_database(Node *statement)
 
 	if (IsA(statement, DropdbStmt))
 		name = castNode(DropdbStmt, statement)->dbname;
-	else if (IsA(statement, RenameStmt) && castNode(RenameStmt, statement)->renameType == OBJECT_DATABASE)
+	else if (IsA(statement, RenameStmt) &&
+			 castNode(RenameStmt, statement)->renameType == OBJECT_DATABASE)
 		name = castNode(RenameStmt, statement)->subname;
 	else if (IsA(statement, AlterDatabaseStmt) &&
 			 option(castNode(AlterDatabaseStmt, statement)->options, "tablespace"))
@@ -70,7 +71,7 @@ static bool
 is_commit_prepared(Node *statement)
 {
 	return IsA(statement, TransactionStmt) &&
-		castNode(TransactionStmt, statement)->kind == TRANS_STMT_COMMIT_PREPARED;
+		   castNode(TransactionStmt, statement)->kind == TRANS_STMT_COMMIT_PREPARED;
 }
 
 static void
@@ -85,11 +86,11 @@ run(TRUUST_UTILITY_PARAMETERS)
 static void
 on_utility(TRUUST_UTILITY_PARAMETERS)
 {
-	Node	   *statement = pstmt->utilityStmt;
-	Oid			database = InvalidOid;
+	Node *statement = pstmt->utilityStmt;
+	Oid	  database = InvalidOid;
 
-	if (IsA(statement, DropdbStmt) || IsA(statement, RenameStmt) || IsA(statement, AlterDatabaseStmt) ||
-		IsA(statement, CreatedbStmt))
+	if (IsA(statement, DropdbStmt) || IsA(statement, RenameStmt) ||
+		IsA(statement, AlterDatabaseStmt) || IsA(statement, CreatedbStmt))
 		database = wanted_database(statement);
 	if (OidIsValid(database) && database != MyDatabaseId && may_have(database))
 	{

@@ -43,14 +43,15 @@ truust_decide_begin(long n)
 static TruustPayment *
 payment_of(TruustOutcomeSet *set, const TruustEvent *event)
 {
-	bool		payout;
-	int64		id;
+	bool  payout;
+	int64 id;
 
 	if (!truust_event_is_payment(event->name, &payout))
 		return NULL;
 	id = payout ? event->payout_id : event->payin_id;
-	return id == 0 ? NULL : truust_payments_enter(payout ? set->payouts : set->payins, id,
-												  event->webhook->server);
+	return id == 0 ? NULL
+				   : truust_payments_enter(payout ? set->payouts : set->payins, id,
+										   event->webhook->server);
 }
 
 /* Read what is known of all the orders and payments, so that deciding needs no SQL. */
@@ -112,7 +113,7 @@ static void
 apply(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order, const char *status)
 {
 	TruustHistory *h;
-	const char *before = order->status;
+	const char	  *before = order->status;
 
 	if (status)
 		truust_order_move(order, status);
@@ -147,7 +148,7 @@ note_unconfirmed(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
 static bool
 is_duplicate(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
 {
-	uint64		stand_in;
+	uint64 stand_in;
 
 	if (event->name == NULL)
 		return false;
@@ -166,7 +167,7 @@ is_duplicate(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
 static void
 take_payments(TruustOutcomeSet *set, TruustOrder *order, Jsonb *payin, Jsonb *payout)
 {
-	int64		id;
+	int64 id;
 
 	if (payin && truust_json_get_int64(payin, "id", &id))
 		truust_payment_take(truust_payments_enter(set->payins, id, order->key.server), payin,
@@ -183,9 +184,9 @@ take_payments(TruustOutcomeSet *set, TruustOrder *order, Jsonb *payin, Jsonb *pa
 static bool
 is_stale(const TruustEvent *event, const TruustPayment *payment, TruustVerdict verdict)
 {
-	bool		payout;
-	Jsonb	   *claimed;
-	char	   *status;
+	bool   payout;
+	Jsonb *claimed;
+	char  *status;
 
 	if (!truust_event_is_payment(event->name, &payout))
 		return verdict == TRUUST_STALE;
@@ -199,10 +200,11 @@ static void
 decide_by_body(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
 {
 	TruustVerdict verdict = TRUUST_STAY;
-	bool		stale;
+	bool		  stale;
 
 	if (event->claim)
-		verdict = truust_order_state_verdict_after(order->previous_status, order->status, event->claim);
+		verdict =
+			truust_order_state_verdict_after(order->previous_status, order->status, event->claim);
 	stale = is_stale(event, payment_of(set, event), verdict);
 	take_payments(set, order, event->payin, event->payout);
 	if (verdict != TRUUST_STALE)
@@ -218,10 +220,8 @@ static bool
 has_time_of(Jsonb *resource, const char *status, bool *known)
 {
 	static const char *const times[][2] = {
-		{"PUBLISHED", "published_at"},
-		{"ACCEPTED", "accepted_at"},
-		{"PENDING_RELEASE", "validated_at"},
-		{"RELEASED", "released_at"},
+		{"PUBLISHED", "published_at"},		 {"ACCEPTED", "accepted_at"},
+		{"PENDING_RELEASE", "validated_at"}, {"RELEASED", "released_at"},
 		{"CANCELLED", "cancelled_at"},
 	};
 
@@ -233,7 +233,8 @@ has_time_of(Jsonb *resource, const char *status, bool *known)
 
 		if (strcmp(times[i][0], status) != 0)
 			continue;
-		value = getKeyJsonValueFromContainer(&resource->root, times[i][1], strlen(times[i][1]), &buf);
+		value =
+			getKeyJsonValueFromContainer(&resource->root, times[i][1], strlen(times[i][1]), &buf);
 		*known = value != NULL;
 		return value && value->type != jbvNull;
 	}
@@ -244,8 +245,8 @@ has_time_of(Jsonb *resource, const char *status, bool *known)
 static bool
 lies_on_the_way(Jsonb *resource, const char *status, const char *truth)
 {
-	bool		known;
-	bool		has_time = has_time_of(resource, status, &known);
+	bool known;
+	bool has_time = has_time_of(resource, status, &known);
 
 	if (known)
 		return has_time && truust_order_state_verdict(truth, status) == TRUUST_STALE;
@@ -257,9 +258,9 @@ static bool
 payment_bears_out(const TruustEvent *event, Jsonb *payment, int64 id, Jsonb *claimed)
 {
 	static const char *const times[][2] = {{"CONFIRMED", "confirmed_at"}, {"DENIED", "denied_at"}};
-	char	   *truth = payment ? truust_json_get_text(payment, "status") : NULL;
-	char	   *claim = claimed ? truust_json_get_text(claimed, "status") : NULL;
-	int64		found;
+	char					*truth = payment ? truust_json_get_text(payment, "status") : NULL;
+	char					*claim = claimed ? truust_json_get_text(claimed, "status") : NULL;
+	int64					 found;
 
 	if (truth == NULL || !truust_json_get_int64(payment, "id", &found) || (id != 0 && found != id))
 		return false;
@@ -289,7 +290,7 @@ is_borne_out(const TruustEvent *event, const char *truth, const char **status)
 	*status = NULL;
 	if (truust_event_is_payment(event->name, &payout))
 		return payout ? payment_bears_out(event, look->payout, event->payout_id, event->payout)
-			: payment_bears_out(event, look->payin, event->payin_id, event->payin);
+					  : payment_bears_out(event, look->payin, event->payin_id, event->payin);
 	if (event->claim == NULL)
 		return true;
 	*status = event->claim;
@@ -316,7 +317,7 @@ decide_by_look(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
 	char	   *truth = truust_json_get_text(event->look->order, "status");
 	const char *status;
 
-	if (event->name == NULL)	/* a body that says no more than which order */
+	if (event->name == NULL) /* a body that says no more than which order */
 		return;
 	if (truth == NULL || !is_borne_out(event, truth, &status))
 	{
@@ -325,7 +326,8 @@ decide_by_look(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
 	}
 	take_verified_ids(event);
 	if (status && strcmp(status, truth) != 0 &&
-		truust_order_state_verdict_after(order->previous_status, order->status, status) == TRUUST_STALE)
+		truust_order_state_verdict_after(order->previous_status, order->status, status) ==
+			TRUUST_STALE)
 		note_stale(set, event, order);
 	else
 		apply(set, event, order, status);
@@ -354,7 +356,8 @@ must_be_left(TruustOutcomeSet *set, TruustWebhook *row)
 
 		if (order->busy)
 			return true;
-		if (event->needs_look && event->look == NULL && !truust_order_has_digest(order, event->digest))
+		if (event->needs_look && event->look == NULL &&
+			!truust_order_has_digest(order, event->digest))
 			return true;
 	}
 	return false;
@@ -391,10 +394,10 @@ truust_decide(TruustOutcomeSet *set, TruustWebhook *row)
 static void
 settle(TruustOutcomeSet *set, TruustWebhook *row, TruustEvent *event)
 {
-	TruustOrder *order = truust_orders_enter(set->orders, event->order_id, row->server);
-	TruustLook *look = event->look;
-	char	   *truth = truust_json_get_text(look->order, "status");
-	const char *before = order->status;
+	TruustOrder	  *order = truust_orders_enter(set->orders, event->order_id, row->server);
+	TruustLook	  *look = event->look;
+	char		  *truth = truust_json_get_text(look->order, "status");
+	const char	  *before = order->status;
 	TruustHistory *h;
 
 	if (order->looked_at || truth == NULL)

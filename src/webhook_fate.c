@@ -27,7 +27,8 @@ alert(const TruustWebhook *row)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "{\"kind\": \"webhook\", \"id\": " INT64_FORMAT ", \"order_id\": ", row->id);
+	appendStringInfo(&buf,
+					 "{\"kind\": \"webhook\", \"id\": " INT64_FORMAT ", \"order_id\": ", row->id);
 	if (row->order_id != 0)
 		appendStringInfo(&buf, INT64_FORMAT, row->order_id);
 	else
@@ -41,11 +42,11 @@ alert(const TruustWebhook *row)
 void
 truust_webhooks_free(int64 order_id)
 {
-	static TruustStatement update = {
-		"UPDATE truust.webhooks SET next_attempt_at = pg_catalog.now() WHERE state = 'retry' AND order_id = $1",
-		1, {INT8OID}
-	};
-	Datum		value = Int64GetDatum(order_id);
+	static TruustStatement update = {"UPDATE truust.webhooks SET next_attempt_at = "
+									 "pg_catalog.now() WHERE state = 'retry' AND order_id = $1",
+									 1,
+									 {INT8OID}};
+	Datum				   value = Int64GetDatum(order_id);
 
 	if (order_id != 0)
 		truust_statement_run(&update, &value, NULL, 0);
@@ -57,9 +58,9 @@ postpone(int64 order_id, TimestampTz until)
 {
 	static TruustStatement update = {
 		"UPDATE truust.webhooks SET next_attempt_at = $2 WHERE state = 'retry' AND order_id = $1",
-		2, {INT8OID, TIMESTAMPTZOID}
-	};
-	Datum		values[2] = {Int64GetDatum(order_id), TimestampTzGetDatum(until)};
+		2,
+		{INT8OID, TIMESTAMPTZOID}};
+	Datum values[2] = {Int64GetDatum(order_id), TimestampTzGetDatum(until)};
 
 	if (order_id != 0)
 		truust_statement_run(&update, values, NULL, 0);
@@ -79,20 +80,23 @@ update_rows(TruustBatch *batch)
 		"UPDATE truust.webhooks w SET state = u.state, attempts = w.attempts + u.attempt, "
 		"next_attempt_at = u.next_attempt_at, error = coalesce(u.error, w.error), "
 		"order_id = coalesce(u.order_id, w.order_id) "
-		"FROM unnest($1, $2, $3, $4, $5, $6) AS u (id, state, attempt, next_attempt_at, error, order_id) "
+		"FROM unnest($1, $2, $3, $4, $5, $6) AS u (id, state, attempt, next_attempt_at, error, "
+		"order_id) "
 		"WHERE w.id = u.id AND w.state <> 'dead'",
-		6, {INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, INT8ARRAYOID}
-	};
+		6,
+		{INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID,
+		 INT8ARRAYOID}};
 	static const Oid types[6] = {INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, INT8OID};
-	TruustColumn columns[6];
-	Datum		values[6];
+	TruustColumn	 columns[6];
+	Datum			 values[6];
 
 	for (int i = 0; i < 6; i++)
 		truust_column_init(&columns[i], types[i], 16);
 	for (int i = 0; i < batch->n; i++)
 	{
 		TruustWebhook *row = &batch->rows[i];
-		bool		counts = row->fate == TRUUST_FATE_DEAD || (row->fate == TRUUST_FATE_RETRY && !row->passing);
+		bool		   counts =
+			row->fate == TRUUST_FATE_DEAD || (row->fate == TRUUST_FATE_RETRY && !row->passing);
 
 		if (row->fate < TRUUST_FATE_WAITS)
 			continue;
@@ -114,8 +118,8 @@ update_rows(TruustBatch *batch)
 void
 truust_batch_write_fates(TruustBatch *batch)
 {
-	int			failed = 0;
-	int			dead = 0;
+	int failed = 0;
+	int dead = 0;
 
 	update_rows(batch);
 	for (int i = 0; i < batch->n; i++)

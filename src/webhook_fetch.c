@@ -30,7 +30,7 @@ look_in_body(TruustEvent *event)
 	look->body = event->body;
 	event->look = look;
 	event->needs_look = true;
-	event->name = NULL;			/* its status says it all */
+	event->name = NULL; /* its status says it all */
 }
 
 /* Digests of the events that the orders of a batch remember. */
@@ -38,13 +38,14 @@ static HTAB *
 read_known(TruustBatch *batch)
 {
 	static TruustStatement select = {
-		"SELECT o.id, o.server, o.digests FROM truust.orders o WHERE o.id = ANY ($1)", 1, {INT8ARRAYOID}
-	};
-	HTAB	   *known = truust_orders_set(batch->n);
+		"SELECT o.id, o.server, o.digests FROM truust.orders o WHERE o.id = ANY ($1)",
+		1,
+		{INT8ARRAYOID}};
+	HTAB		*known = truust_orders_set(batch->n);
 	TruustColumn ids;
-	Datum		value;
-	uint64		n;
-	bool		isnull;
+	Datum		 value;
+	uint64		 n;
+	bool		 isnull;
 
 	truust_column_init(&ids, INT8OID, batch->n);
 	for (int i = 0; i < batch->n; i++)
@@ -67,7 +68,7 @@ read_known(TruustBatch *batch)
 static void
 want_look(TruustBatch *batch, HTAB *known, TruustEvent *event)
 {
-	const char *server = event->webhook->server;
+	const char	*server = event->webhook->server;
 	TruustOrder *order = truust_orders_enter(known, event->order_id, server);
 
 	event->needs_look = true;
@@ -81,7 +82,7 @@ want_look(TruustBatch *batch, HTAB *known, TruustEvent *event)
 static void
 prepare_row(TruustBatch *batch, HTAB *known, TruustWebhook *row)
 {
-	bool		paused = truust_server_pauses(row->server);
+	bool paused = truust_server_pauses(row->server);
 
 	for (int j = 0; j < row->n_events; j++)
 	{
@@ -115,7 +116,7 @@ refuse_empty(TruustWebhook *row)
 struct TruustLooking *
 truust_fetch_prepare(TruustBatch *batch)
 {
-	HTAB	   *known = NULL;
+	HTAB *known = NULL;
 
 	if (truust_webhook_trust == TRUUST_TRUST_FETCH && batch->n > 0)
 		known = read_known(batch);
@@ -127,7 +128,8 @@ truust_fetch_prepare(TruustBatch *batch)
 		refuse_empty(&batch->rows[i]);
 		prepare_row(batch, known, &batch->rows[i]);
 	}
-	return hash_get_num_entries(batch->looks) > 0 ? truust_looks_prepare(batch->looks, false) : NULL;
+	return hash_get_num_entries(batch->looks) > 0 ? truust_looks_prepare(batch->looks, false)
+												  : NULL;
 }
 
 /* A row whose order could not be looked at, or is not there. */
@@ -140,8 +142,8 @@ finish_row(TruustWebhook *row, TruustLook *look)
 	{
 		row->fate = TRUUST_FATE_DEAD;
 		row->kind = "the API does not know the order";
-		row->reason = psprintf("server \"%s\" does not know order " INT64_FORMAT, row->server,
-							   look->key.id);
+		row->reason =
+			psprintf("server \"%s\" does not know order " INT64_FORMAT, row->server, look->key.id);
 	}
 	else if (look->later)
 		row->fate = TRUUST_FATE_LEFT;
@@ -155,10 +157,9 @@ finish_row(TruustWebhook *row, TruustLook *look)
 	{
 		row->fate = TRUUST_FATE_RETRY;
 		row->reason = psprintf("looking at the order failed: %s", look->error);
-		row->next_attempt_at =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-										truust_backoff(row->attempts + 1, truust_retry_delay,
-													   truust_max_retry_delay));
+		row->next_attempt_at = TimestampTzPlusMilliseconds(
+			GetCurrentTimestamp(),
+			truust_backoff(row->attempts + 1, truust_retry_delay, truust_max_retry_delay));
 	}
 }
 

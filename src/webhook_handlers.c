@@ -37,28 +37,29 @@ PG_FUNCTION_INFO_V1(truust_off);
 
 typedef struct Handler
 {
-	char	   *event;
-	char	   *name;			/* signature */
-	Oid			function;		/* InvalidOid: there is none any more */
-	char	   *role;
-	char	   *search_path;
-	bool		ready;			/* finfo is set up */
-	FmgrInfo	finfo;
+	char	*event;
+	char	*name;	   /* signature */
+	Oid		 function; /* InvalidOid: there is none any more */
+	char	*role;
+	char	*search_path;
+	bool	 ready; /* finfo is set up */
+	FmgrInfo finfo;
 } Handler;
 
 /* The handlers, in the order of their registration; live in the transaction that loaded them. */
 static Handler *handlers = NULL;
-static int	n_handlers = 0;
+static int		n_handlers = 0;
 
 bool
 truust_handlers_load(void)
 {
 	static TruustStatement select = {
-		"SELECT h.event, pg_catalog.to_regprocedure(h.handler)::pg_catalog.oid, h.role, h.search_path, h.handler "
+		"SELECT h.event, pg_catalog.to_regprocedure(h.handler)::pg_catalog.oid, h.role, "
+		"h.search_path, h.handler "
 		"FROM truust.handlers h ORDER BY h.created_at, h.event, h.handler",
-		0, {0}
-	};
-	bool		isnull;
+		0,
+		{0}};
+	bool isnull;
 
 	n_handlers = (int) truust_statement_run(&select, NULL, NULL, 0);
 	handlers = palloc0(sizeof(Handler) * Max(n_handlers, 1));
@@ -80,8 +81,8 @@ truust_handlers_load(void)
 static TupleDesc
 event_desc(void)
 {
-	Oid			type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("truust_event"),
-									   ObjectIdGetDatum(truust_extension_schema()));
+	Oid type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("truust_event"),
+							   ObjectIdGetDatum(truust_extension_schema()));
 
 	return lookup_rowtype_tupdesc_copy(type, -1);
 }
@@ -104,8 +105,8 @@ static Datum
 event_datum(TupleDesc desc, const TruustApplied *applied)
 {
 	const TruustHistory *h = &applied->row;
-	Datum		values[12];
-	bool		nulls[12];
+	Datum				 values[12];
+	bool				 nulls[12];
 
 	if (desc->natts != 12)
 		elog(ERROR, "type truust_event has %d columns instead of 12", desc->natts);
@@ -130,13 +131,12 @@ event_datum(TupleDesc desc, const TruustApplied *applied)
 static void
 make_ready(Handler *handler, MemoryContext cxt)
 {
-	AclResult	acl;
+	AclResult acl;
 
 	if (!OidIsValid(handler->function))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function %s does not exist any more", handler->name),
-				 errhint("Create it again, or remove its row from truust.handlers.")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+						errmsg("function %s does not exist any more", handler->name),
+						errhint("Create it again, or remove its row from truust.handlers.")));
 	acl = truust_function_aclcheck(handler->function, GetUserId());
 	if (acl != ACLCHECK_OK)
 		aclcheck_error(acl, OBJECT_FUNCTION, get_func_name(handler->function));
@@ -148,7 +148,7 @@ make_ready(Handler *handler, MemoryContext cxt)
 static void
 handler_context(void *arg)
 {
-	Handler    *handler = arg;
+	Handler *handler = arg;
 
 	errcontext("handler %s of event \"%s\"", handler->name, handler->event);
 }
@@ -158,8 +158,7 @@ call(Handler *handler, Datum event, MemoryContext cxt)
 {
 	LOCAL_FCINFO(fcinfo, 1);
 	ErrorContextCallback callback = {
-		.previous = error_context_stack, .callback = handler_context, .arg = handler
-	};
+		.previous = error_context_stack, .callback = handler_context, .arg = handler};
 
 	error_context_stack = &callback;
 	if (!handler->ready)
@@ -182,7 +181,8 @@ same_role(const Handler *a, const Handler *b)
 static void
 make_constraints_immediate(void)
 {
-	static ConstraintsSetStmt all = {.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
+	static ConstraintsSetStmt all = {
+		.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
 
 	AfterTriggerSetState(&all);
 }
@@ -190,11 +190,11 @@ make_constraints_immediate(void)
 void
 truust_handlers_call(TruustApplied **applied, int n, TruustWebhook **current)
 {
-	TupleDesc	desc = event_desc();
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "truust handler",
-											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = CurrentMemoryContext;
-	Handler    *role = NULL;
+	TupleDesc	  desc = event_desc();
+	MemoryContext cxt =
+		AllocSetContextCreate(CurrentMemoryContext, "truust handler", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext	old = CurrentMemoryContext;
+	Handler		   *role = NULL;
 	TruustRoleState state;
 
 	for (int j = 0; j < n_handlers; j++)
@@ -203,14 +203,15 @@ truust_handlers_call(TruustApplied **applied, int n, TruustWebhook **current)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = 0; i < n; i++)
 	{
-		Datum		event = (Datum) 0;
+		Datum event = (Datum) 0;
 
 		*current = applied[i]->webhook;
 		for (int j = 0; j < n_handlers; j++)
 		{
-			Handler    *handler = &handlers[j];
+			Handler *handler = &handlers[j];
 
-			if (strcmp(handler->event, "*") != 0 && strcmp(handler->event, applied[i]->row.event) != 0)
+			if (strcmp(handler->event, "*") != 0 &&
+				strcmp(handler->event, applied[i]->row.event) != 0)
 				continue;
 			if (!same_role(role, handler))
 			{
@@ -239,16 +240,14 @@ truust_handlers_call(TruustApplied **applied, int n, TruustWebhook **current)
 static char *
 event_argument(FunctionCallInfo fcinfo)
 {
-	char	   *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	if (name && strcmp(name, "*") == 0)
 		return name;
 	name = name ? truust_event_name(name) : NULL;
 	if (name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("an event must be named"),
-				 errhint("Name one such as order.published, or * for all.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("an event must be named"),
+						errhint("Name one such as order.published, or * for all.")));
 	return name;
 }
 
@@ -256,22 +255,22 @@ event_argument(FunctionCallInfo fcinfo)
 static void
 check_handler(Oid function)
 {
-	Oid			type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("truust_event"),
-									   ObjectIdGetDatum(truust_extension_schema()));
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid		  type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("truust_event"),
+									 ObjectIdGetDatum(truust_extension_schema()));
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	Form_pg_proc form;
-	AclResult	acl;
+	AclResult	 acl;
 
 	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %u does not exist", function)));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+						errmsg("function %u does not exist", function)));
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	if (form->prokind != PROKIND_FUNCTION || form->pronargs != 1 || form->proretset ||
 		form->proargtypes.values[0] != type)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("function %s cannot be a handler", format_procedure(function)),
-				 errhint("A handler is a function with one parameter of type truust_event that returns no set.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("function %s cannot be a handler", format_procedure(function)),
+						errhint("A handler is a function with one parameter of type truust_event "
+								"that returns no set.")));
 	ReleaseSysCache(tuple);
 	acl = truust_function_aclcheck(function, GetUserId());
 	if (acl != ACLCHECK_OK)
@@ -286,15 +285,17 @@ truust_on(PG_FUNCTION_ARGS)
 {
 	static TruustStatement insert = {
 		"INSERT INTO truust.handlers (event, handler, role, search_path) VALUES ($1, $2, $3, $4) "
-		"ON CONFLICT (event, handler) DO UPDATE SET role = EXCLUDED.role, search_path = EXCLUDED.search_path",
-		4, {TEXTOID, TEXTOID, NAMEOID, TEXTOID}
-	};
-	char	   *event = event_argument(fcinfo);
-	Datum		values[4];
+		"ON CONFLICT (event, handler) DO UPDATE SET role = EXCLUDED.role, search_path = "
+		"EXCLUDED.search_path",
+		4,
+		{TEXTOID, TEXTOID, NAMEOID, TEXTOID}};
+	char		   *event = event_argument(fcinfo);
+	Datum			values[4];
 	TruustRoleState state;
 
 	if (PG_ARGISNULL(1))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a handler must be given")));
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a handler must be given")));
 	check_handler(PG_GETARG_OID(1));
 	values[0] = CStringGetTextDatum(event);
 	values[1] = CStringGetTextDatum(format_procedure_qualified(PG_GETARG_OID(1)));
@@ -315,15 +316,15 @@ Datum
 truust_off(PG_FUNCTION_ARGS)
 {
 	static TruustStatement delete = {
-		"DELETE FROM truust.handlers WHERE event = $1 AND handler = $2", 2, {TEXTOID, TEXTOID}
-	};
-	char	   *event = event_argument(fcinfo);
-	Datum		values[2];
-	bool		found;
+		"DELETE FROM truust.handlers WHERE event = $1 AND handler = $2", 2, {TEXTOID, TEXTOID}};
+	char		   *event = event_argument(fcinfo);
+	Datum			values[2];
+	bool			found;
 	TruustRoleState state;
 
 	if (PG_ARGISNULL(1))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a handler must be given")));
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a handler must be given")));
 	values[0] = CStringGetTextDatum(event);
 	values[1] = CStringGetTextDatum(format_procedure_qualified(PG_GETARG_OID(1)));
 	SPI_connect();

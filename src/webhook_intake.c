@@ -37,22 +37,23 @@ check_size(Size size)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("webhook body of %zu bytes is larger than truust.max_webhook_size (%d bytes)", size,
-					truust_max_webhook_size)));
+			 errmsg("webhook body of %zu bytes is larger than truust.max_webhook_size (%d bytes)",
+					size, truust_max_webhook_size)));
 }
 
 /* A body without its header, not copied unless it must be. */
 static bytea *
 body_of(HeapTuple tuple, TupleDesc desc, int column)
 {
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, column, desc, &isnull);
+	bool  isnull;
+	Datum value = heap_getattr(tuple, column, desc, &isnull);
 
 	return isnull ? NULL : DatumGetByteaPP(value);
 }
 
 /* Columns that the trigger fills in. */
-static const char *const filled[] = {"order_id", "state", "attempts", "next_attempt_at", "error", "source"};
+static const char *const filled[] = {"order_id",		"state", "attempts",
+									 "next_attempt_at", "error", "source"};
 
 #define N_FILLED ((int) lengthof(filled))
 
@@ -60,10 +61,10 @@ static const char *const filled[] = {"order_id", "state", "attempts", "next_atte
 static int
 fill_in(Relation rel, HeapTuple tuple, bytea *body, int *columns, Datum *values, bool *nulls)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
-	int64		order_id = 0;
-	bool		isnull;
-	bool		by_owner = GetUserId() == rel->rd_rel->relowner;
+	TupleDesc desc = RelationGetDescr(rel);
+	int64	  order_id = 0;
+	bool	  isnull;
+	bool	  by_owner = GetUserId() == rel->rd_rel->relowner;
 
 	for (int i = 0; i < N_FILLED; i++)
 	{
@@ -72,7 +73,7 @@ fill_in(Relation rel, HeapTuple tuple, bytea *body, int *columns, Datum *values,
 	}
 	(void) heap_getattr(tuple, columns[0], desc, &isnull);
 	if (by_owner && !isnull)
-		return 0;				/* restored, or one of our own */
+		return 0; /* restored, or one of our own */
 	nulls[0] = !truust_webhook_peek(VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body), &order_id);
 	values[0] = Int64GetDatum(order_id);
 	if (by_owner)
@@ -91,28 +92,28 @@ Datum
 truust_intake(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	Relation	rel;
-	HeapTuple	tuple;
-	bytea	   *body;
-	int			columns[N_FILLED];
-	Datum		values[N_FILLED] = {0};
-	bool		nulls[N_FILLED];
-	int			n;
+	Relation	 rel;
+	HeapTuple	 tuple;
+	bytea		*body;
+	int			 columns[N_FILLED];
+	Datum		 values[N_FILLED] = {0};
+	bool		 nulls[N_FILLED];
+	int			 n;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
 		!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("truust.intake() can only be a BEFORE INSERT row trigger")));
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("truust.intake() can only be a BEFORE INSERT row trigger")));
 	rel = trigger->tg_relation;
 	tuple = trigger->tg_trigtuple;
 	body = body_of(tuple, RelationGetDescr(rel), SPI_fnumber(RelationGetDescr(rel), "body"));
-	if (body != NULL)			/* else the column's NOT NULL says it */
+	if (body != NULL) /* else the column's NOT NULL says it */
 	{
 		check_size(VARSIZE_ANY_EXHDR(body));
 		n = fill_in(rel, tuple, body, columns, values, nulls);
 		if (n > 0)
-			tuple = heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), n, columns, values, nulls);
+			tuple =
+				heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), n, columns, values, nulls);
 	}
 	truust_worker_wake_at_commit(TRUUST_WORKER_WEBHOOKS);
 	truust_stats_count(TRUUST_EVENTS_RECEIVED, 1);
@@ -126,19 +127,19 @@ truust_intake(PG_FUNCTION_ARGS)
 Datum
 truust_receive_webhook(PG_FUNCTION_ARGS)
 {
-	static TruustStatement insert = {
-		"INSERT INTO truust.webhooks (event, headers, body, server) VALUES ($1, $2, $3, $4) RETURNING id",
-		4, {TEXTOID, JSONBOID, BYTEAOID, TEXTOID}
-	};
-	Datum		values[4];
-	bool		nulls[4] = {PG_ARGISNULL(1), PG_ARGISNULL(2), false, false};
-	Datum		id;
-	bool		isnull;
-	TruustRoleState state;
+	static TruustStatement insert = {"INSERT INTO truust.webhooks (event, headers, body, server) "
+									 "VALUES ($1, $2, $3, $4) RETURNING id",
+									 4,
+									 {TEXTOID, JSONBOID, BYTEAOID, TEXTOID}};
+	Datum				   values[4];
+	bool				   nulls[4] = {PG_ARGISNULL(1), PG_ARGISNULL(2), false, false};
+	Datum				   id;
+	bool				   isnull;
+	TruustRoleState		   state;
 
 	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the body of a webhook must not be null")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the body of a webhook must not be null")));
 	values[0] = PG_GETARG_DATUM(1);
 	values[1] = PG_GETARG_DATUM(2);
 	values[2] = PointerGetDatum(PG_GETARG_BYTEA_PP(0));

@@ -25,15 +25,15 @@
 #include "stats.h"
 #include "webhook.h"
 
-#define FIRST_SERVER_PAUSE 500	/* ms */
-#define LONGEST_SERVER_PAUSE 30000	/* ms */
-#define MAX_FAILURES_IN_A_ROW 3 /* with 5xx and not one answer, before the server is to blame */
+#define FIRST_SERVER_PAUSE 500	   /* ms */
+#define LONGEST_SERVER_PAUSE 30000 /* ms */
+#define MAX_FAILURES_IN_A_ROW 3	   /* with 5xx and not one answer, before the server is to blame */
 
 /* A server that does not answer; kept for the process's life. */
 typedef struct ServerPause
 {
-	char		server[NAMEDATALEN];	/* must be first */
-	int			failures;		/* in a row */
+	char		server[NAMEDATALEN]; /* must be first */
+	int			failures;			 /* in a row */
 	TimestampTz until;
 } ServerPause;
 
@@ -45,53 +45,55 @@ typedef struct Server
 	const char *name;
 	int			ok;
 	int			failed;
-	bool		stop;			/* send nothing more */
-	bool		no_key;			/* nobody has one */
-	long		retry_after;	/* ms, -1: not said */
+	bool		stop;		 /* send nothing more */
+	bool		no_key;		 /* nobody has one */
+	long		retry_after; /* ms, -1: not said */
 	char	   *error;
 } Server;
 
 typedef enum AskKind
 {
-	ASK_ORDER, ASK_PAYIN, ASK_PAYOUT
+	ASK_ORDER,
+	ASK_PAYIN,
+	ASK_PAYOUT
 } AskKind;
 
 /* One request of a look. */
 typedef struct Ask
 {
-	TruustLook *look;
-	AskKind		kind;
-	Server	   *server;
-	TruustAccount *account;
-	TruustWire	wire;
+	TruustLook		 *look;
+	AskKind			  kind;
+	Server			 *server;
+	TruustAccount	 *account;
+	TruustWire		  wire;
 	TruustHttpRequest req;
-	TimestampTz started;
-	bool		repeated;
+	TimestampTz		  started;
+	bool			  repeated;
 } Ask;
 
 typedef struct Account
 {
-	const char *server;
-	Oid			role;
-	TruustAccount *account;		/* NULL: there is none */
+	const char	  *server;
+	Oid			   role;
+	TruustAccount *account; /* NULL: there is none */
 } Account;
 
 struct TruustLooking
 {
 	MemoryContext cxt;
-	HTAB	   *looks;
-	Ask		   *asks;
-	int			n;
-	int			max;
-	List	   *servers;		/* of Server */
-	List	   *accounts;		/* of Account */
-	bool		quiet;			/* a server without a key is nothing to complain of */
+	HTAB		 *looks;
+	Ask			 *asks;
+	int			  n;
+	int			  max;
+	List		 *servers;	/* of Server */
+	List		 *accounts; /* of Account */
+	bool		  quiet;	/* a server without a key is nothing to complain of */
 };
 
 HTAB *
 truust_looks_set(long n)
 {
-	HASHCTL		ctl = {0};
+	HASHCTL ctl = {0};
 
 	ctl.keysize = sizeof(TruustOrderKey);
 	ctl.entrysize = sizeof(TruustLook);
@@ -103,8 +105,8 @@ TruustLook *
 truust_look_enter(HTAB *looks, int64 id, const char *server)
 {
 	TruustOrderKey key;
-	TruustLook *look;
-	bool		found;
+	TruustLook	  *look;
+	bool		   found;
 
 	memset(&key, 0, sizeof(key));
 	key.id = id;
@@ -118,13 +120,13 @@ truust_look_enter(HTAB *looks, int64 id, const char *server)
 static ServerPause *
 find_pause(const char *server, HASHACTION action)
 {
-	char		key[NAMEDATALEN];
+	char		 key[NAMEDATALEN];
 	ServerPause *pause;
-	bool		found;
+	bool		 found;
 
 	if (pauses == NULL)
 	{
-		HASHCTL		ctl = {.keysize = NAMEDATALEN, .entrysize = sizeof(ServerPause)};
+		HASHCTL ctl = {.keysize = NAMEDATALEN, .entrysize = sizeof(ServerPause)};
 
 		pauses = hash_create("truust server pauses", 8, &ctl, HASH_ELEM | HASH_BLOBS);
 	}
@@ -150,16 +152,16 @@ truust_server_pauses(const char *server)
 long
 truust_servers_pause(void)
 {
-	long		result = -1;
+	long			result = -1;
 	HASH_SEQ_STATUS scan;
-	ServerPause *pause;
+	ServerPause	   *pause;
 
 	if (pauses == NULL)
 		return -1;
 	hash_seq_init(&scan, pauses);
 	while ((pause = hash_seq_search(&scan)) != NULL)
 	{
-		long		left = Max(1, (pause->until - GetCurrentTimestamp() + 999) / 1000);
+		long left = Max(1, (pause->until - GetCurrentTimestamp() + 999) / 1000);
 
 		if (result < 0 || left < result)
 			result = left;
@@ -180,7 +182,7 @@ static void
 conclude(const Server *server)
 {
 	ServerPause *pause;
-	long		ms;
+	long		 ms;
 
 	if (!server->stop)
 	{
@@ -192,8 +194,8 @@ conclude(const Server *server)
 	ms = Max(truust_backoff(++pause->failures, FIRST_SERVER_PAUSE, LONGEST_SERVER_PAUSE),
 			 server->retry_after);
 	pause->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
-	truust_slot_error(psprintf("server \"%s\" is left alone for %ld ms: %s", server->name, ms,
-							   server->error));
+	truust_slot_error(
+		psprintf("server \"%s\" is left alone for %ld ms: %s", server->name, ms, server->error));
 	ereport(LOG,
 			(errmsg("looking at orders of server \"%s\" failed: %s", server->name, server->error),
 			 errdetail("It is tried again in %ld ms; nothing is lost meanwhile.", ms)));
@@ -202,10 +204,10 @@ conclude(const Server *server)
 static Server *
 find_server(struct TruustLooking *looking, const char *name)
 {
-	ListCell   *lc;
-	Server	   *server;
+	ListCell *lc;
+	Server	 *server;
 
-	foreach(lc, looking->servers)
+	foreach (lc, looking->servers)
 	{
 		server = lfirst(lc);
 		if (strcmp(server->name, name) == 0)
@@ -222,16 +224,16 @@ find_server(struct TruustLooking *looking, const char *name)
 static void
 read_roles(HTAB *looks)
 {
-	static TruustStatement select = {
-		"SELECT o.id, o.server, o.role FROM truust.orders o WHERE o.id = ANY ($1) AND o.role IS NOT NULL",
-		1, {INT8ARRAYOID}
-	};
-	TruustColumn ids;
-	HASH_SEQ_STATUS scan;
-	TruustLook *look;
-	Datum		value;
-	uint64		n;
-	bool		isnull;
+	static TruustStatement select = {"SELECT o.id, o.server, o.role FROM truust.orders o WHERE "
+									 "o.id = ANY ($1) AND o.role IS NOT NULL",
+									 1,
+									 {INT8ARRAYOID}};
+	TruustColumn		   ids;
+	HASH_SEQ_STATUS		   scan;
+	TruustLook			  *look;
+	Datum				   value;
+	uint64				   n;
+	bool				   isnull;
 
 	truust_column_init(&ids, INT8OID, hash_get_num_entries(looks));
 	hash_seq_init(&scan, looks);
@@ -255,8 +257,8 @@ read_roles(HTAB *looks)
 static void
 get_account(void *arg)
 {
-	Account    *account = arg;
-	Oid			role = truust_account_role(account->server, account->role);
+	Account *account = arg;
+	Oid		 role = truust_account_role(account->server, account->role);
 
 	if (!OidIsValid(role))
 		ereport(ERROR,
@@ -264,18 +266,18 @@ get_account(void *arg)
 				 errmsg("no role has a key for server \"%s\" that orders could be looked at with",
 						account->server),
 				 errhint("Create a user mapping for the server's owner.")));
-	account->account = truust_account_copy(truust_account_get(account->server, role),
-										   CurrentMemoryContext);
+	account->account =
+		truust_account_copy(truust_account_get(account->server, role), CurrentMemoryContext);
 }
 
 static TruustAccount *
 find_account(struct TruustLooking *looking, Server *server, Oid role)
 {
-	ListCell   *lc;
-	Account    *account;
-	ErrorData  *edata;
+	ListCell  *lc;
+	Account	  *account;
+	ErrorData *edata;
 
-	foreach(lc, looking->accounts)
+	foreach (lc, looking->accounts)
 	{
 		account = lfirst(lc);
 		if (account->role == role && strcmp(account->server, server->name) == 0)
@@ -299,11 +301,11 @@ find_account(struct TruustLooking *looking, Server *server, Oid role)
 static void
 add_ask(struct TruustLooking *looking, TruustLook *look, AskKind kind, const char *operation)
 {
-	Server	   *server = find_server(looking, look->key.server);
+	Server		  *server = find_server(looking, look->key.server);
 	TruustAccount *account = find_account(looking, server, look->role);
-	Datum		id = Int64GetDatum(look->key.id);
-	bool		isnull = false;
-	Ask		   *ask;
+	Datum		   id = Int64GetDatum(look->key.id);
+	bool		   isnull = false;
+	Ask			  *ask;
 
 	if (account == NULL)
 		return;
@@ -313,16 +315,16 @@ add_ask(struct TruustLooking *looking, TruustLook *look, AskKind kind, const cha
 	ask->kind = kind;
 	ask->server = server;
 	ask->account = account;
-	truust_wire_build(&ask->wire, truust_endpoint_signature(truust_endpoint_find(operation)), account,
-					  &id, &isnull);
+	truust_wire_build(&ask->wire, truust_endpoint_signature(truust_endpoint_find(operation)),
+					  account, &id, &isnull);
 }
 
 struct TruustLooking *
 truust_looks_prepare(HTAB *looks, bool quiet)
 {
 	struct TruustLooking *looking = palloc0(sizeof(struct TruustLooking));
-	HASH_SEQ_STATUS scan;
-	TruustLook *look;
+	HASH_SEQ_STATUS		  scan;
+	TruustLook			 *look;
 
 	looking->cxt = CurrentMemoryContext;
 	looking->looks = looks;
@@ -368,7 +370,7 @@ blame_server(Ask *ask, const TruustAnswer *answer)
 static void
 take_resource(Ask *ask, const TruustAnswer *answer)
 {
-	Jsonb	   *resource = answer->status == 404 ? NULL : answer->resource;
+	Jsonb *resource = answer->status == 404 ? NULL : answer->resource;
 
 	if (resource && !JB_ROOT_IS_OBJECT(resource))
 		resource = NULL;
@@ -391,12 +393,12 @@ static void
 take_answer(Ask *ask)
 {
 	TruustAnswer answer;
-	bool		good;
+	bool		 good;
 
 	truust_answer_read(&answer, &ask->wire, &ask->req);
 	good = answer.kind == TRUUST_OK || answer.status == 404;
-	truust_stats_call(ask->wire.endpoint - truust_endpoints, answer.kind != TRUUST_OK, ask->repeated,
-					  GetCurrentTimestamp() - ask->started);
+	truust_stats_call(ask->wire.endpoint - truust_endpoints, answer.kind != TRUUST_OK,
+					  ask->repeated, GetCurrentTimestamp() - ask->started);
 	truust_http_release(&ask->req);
 	if (good)
 	{
@@ -407,7 +409,8 @@ take_answer(Ask *ask)
 	ask->look->error = answer.error;
 	if (answer.status == 0 || answer.status == 401 || answer.status == 429)
 		blame_server(ask, &answer);
-	else if (answer.status >= 500 && ++ask->server->failed >= MAX_FAILURES_IN_A_ROW && ask->server->ok == 0)
+	else if (answer.status >= 500 && ++ask->server->failed >= MAX_FAILURES_IN_A_ROW &&
+			 ask->server->ok == 0)
 		blame_server(ask, &answer);
 }
 
@@ -417,7 +420,7 @@ next_ask(struct TruustLooking *looking, int *next)
 {
 	while (*next < looking->n)
 	{
-		Ask		   *ask = &looking->asks[(*next)++];
+		Ask *ask = &looking->asks[(*next)++];
 
 		if (!ask->server->stop)
 			return ask;
@@ -435,14 +438,14 @@ make_body(const TruustLook *look)
 	{
 		const char *key;
 		Jsonb	   *value;
-	}			parts[] = {{"escrow", look->order}, {"payin", look->payin}, {"payout", look->payout}};
+	} parts[] = {{"escrow", look->order}, {"payin", look->payin}, {"payout", look->payout}};
 	JsonbParseState *state = NULL;
-	JsonbValue *result;
+	JsonbValue		*result;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < (int) lengthof(parts); i++)
 	{
-		JsonbValue	v;
+		JsonbValue v;
 
 		if (parts[i].value == NULL)
 			continue;
@@ -464,13 +467,13 @@ static void
 finish_looks(struct TruustLooking *looking)
 {
 	HASH_SEQ_STATUS scan;
-	TruustLook *look;
-	ListCell   *lc;
+	TruustLook	   *look;
+	ListCell	   *lc;
 
 	hash_seq_init(&scan, looking->looks);
 	while ((look = hash_seq_search(&scan)) != NULL)
 	{
-		Server	   *server = find_server(looking, look->key.server);
+		Server *server = find_server(looking, look->key.server);
 
 		if (look->order == NULL && !look->missing && look->error == NULL)
 			look->error = server->error ? server->error : "it was not asked";
@@ -480,16 +483,16 @@ finish_looks(struct TruustLooking *looking)
 		if (look->done && look->order)
 			look->body = make_body(look);
 	}
-	foreach(lc, looking->servers)
+	foreach (lc, looking->servers)
 	{
-		Server	   *server = lfirst(lc);
+		Server *server = lfirst(lc);
 
 		if (server->ok == 0 && server->failed > 0)
 			server->stop = true;
 		if (!server->no_key || !looking->quiet)
 			conclude(server);
 	}
-	foreach(lc, looking->accounts)
+	foreach (lc, looking->accounts)
 		if (((Account *) lfirst(lc))->account)
 			truust_account_wipe(((Account *) lfirst(lc))->account);
 }
@@ -498,12 +501,12 @@ void
 truust_looks_run(struct TruustLooking *looking)
 {
 	MemoryContext old = MemoryContextSwitchTo(looking->cxt);
-	int			next = 0;
-	int			in_flight = 0;
+	int			  next = 0;
+	int			  in_flight = 0;
 
 	for (;;)
 	{
-		Ask		   *ask;
+		Ask				  *ask;
 		TruustHttpRequest *req;
 
 		while (in_flight < truust_max_connections && (ask = next_ask(looking, &next)) != NULL)
@@ -515,7 +518,7 @@ truust_looks_run(struct TruustLooking *looking)
 			break;
 		req = truust_http_next(-1);
 		if (req == NULL)
-			continue;			/* the latch was set by something else */
+			continue; /* the latch was set by something else */
 		in_flight--;
 		ask = req->user;
 		if (req->outcome == TRUUST_LOST && !ask->repeated && !ask->server->stop)

@@ -44,8 +44,8 @@ static char *
 join_words(const char *sent_as)
 {
 	StringInfoData buf;
-	int			words = 0;
-	bool		in_word = false;
+	int			   words = 0;
+	bool		   in_word = false;
 
 	initStringInfo(&buf);
 	for (const char *p = sent_as; *p; p++)
@@ -68,8 +68,8 @@ join_words(const char *sent_as)
 char *
 truust_event_name(const char *sent_as)
 {
-	char	   *name = join_words(sent_as);
-	char	   *as_order;
+	char *name = join_words(sent_as);
+	char *as_order;
 
 	if (*name == '\0')
 		return NULL;
@@ -77,7 +77,7 @@ truust_event_name(const char *sent_as)
 		return psprintf("order%s", name + strlen("escrow"));
 	if (strchr(name, '.'))
 		return name;
-	as_order = psprintf("order.%s", name);	/* published */
+	as_order = psprintf("order.%s", name); /* published */
 	return truust_order_state_of_event(as_order) ? as_order : name;
 }
 
@@ -85,7 +85,7 @@ bool
 truust_event_is_payment(const char *name, bool *payout)
 {
 	if (name == NULL || truust_order_state_of_event(name))
-		return false;			/* payout.created is the order's */
+		return false; /* payout.created is the order's */
 	*payout = strncmp(name, "payout.", 7) == 0;
 	return *payout || strncmp(name, "payin.", 6) == 0;
 }
@@ -96,7 +96,7 @@ truust_event_is_payment(const char *name, bool *payout)
 Datum
 truust_event_name_sql(PG_FUNCTION_ARGS)
 {
-	char	   *name = truust_event_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	char *name = truust_event_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 
 	if (name == NULL)
 		PG_RETURN_NULL();

@@ -23,8 +23,8 @@ PG_FUNCTION_INFO_V1(truust_replay);
 static int64
 order_of_result(void)
 {
-	bool		isnull;
-	Datum		value = truust_result(0, 1, &isnull);
+	bool  isnull;
+	Datum value = truust_result(0, 1, &isnull);
 
 	return isnull ? 0 : DatumGetInt64(value);
 }
@@ -32,10 +32,9 @@ order_of_result(void)
 static void
 throw_not_found(int64 id)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_NO_DATA_FOUND),
-			 errmsg("there is no webhook " INT64_FORMAT " that waits or is dead", id),
-			 errhint("truust.dead_letters and truust.pending list them.")));
+	ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
+					errmsg("there is no webhook " INT64_FORMAT " that waits or is dead", id),
+					errhint("truust.dead_letters and truust.pending list them.")));
 }
 
 /*
@@ -44,13 +43,13 @@ throw_not_found(int64 id)
 Datum
 truust_retry_webhook(PG_FUNCTION_ARGS)
 {
-	static TruustStatement update = {
-		"UPDATE truust.webhooks SET state = 'retry', attempts = 0, next_attempt_at = pg_catalog.now() "
-		"WHERE id = $1 AND state <> 'new' RETURNING order_id",
-		1, {INT8OID}
-	};
-	Datum		id = PG_GETARG_DATUM(0);
-	TruustRoleState state;
+	static TruustStatement update = {"UPDATE truust.webhooks SET state = 'retry', attempts = 0, "
+									 "next_attempt_at = pg_catalog.now() "
+									 "WHERE id = $1 AND state <> 'new' RETURNING order_id",
+									 1,
+									 {INT8OID}};
+	Datum				   id = PG_GETARG_DATUM(0);
+	TruustRoleState		   state;
 
 	SPI_connect();
 	truust_owner_enter(&state, true);
@@ -71,13 +70,12 @@ Datum
 truust_discard_webhook(PG_FUNCTION_ARGS)
 {
 	static TruustStatement delete = {
-		"DELETE FROM truust.webhooks WHERE id = $1 RETURNING order_id", 1, {INT8OID}
-	};
-	Datum		id = PG_GETARG_DATUM(0);
-	char	   *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	char	   *role = GetUserNameFromId(GetUserId(), false);
+		"DELETE FROM truust.webhooks WHERE id = $1 RETURNING order_id", 1, {INT8OID}};
+	Datum			id = PG_GETARG_DATUM(0);
+	char		   *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char		   *role = GetUserNameFromId(GetUserId(), false);
 	TruustRoleState state;
-	int64		order_id;
+	int64			order_id;
 
 	if (PG_ARGISNULL(0))
 		throw_not_found(0);
@@ -89,11 +87,10 @@ truust_discard_webhook(PG_FUNCTION_ARGS)
 	truust_webhooks_free(order_id);
 	truust_owner_leave(&state);
 	SPI_finish();
-	ereport(LOG,
-			(errmsg("webhook " INT64_FORMAT " of order " INT64_FORMAT " was discarded by role \"%s\"",
-					DatumGetInt64(id), order_id, role),
-			 errdetail("Reason: %s", reason ? reason : "none given"),
-			 errhidestmt(true)));
+	ereport(LOG, (errmsg("webhook " INT64_FORMAT " of order " INT64_FORMAT
+						 " was discarded by role \"%s\"",
+						 DatumGetInt64(id), order_id, role),
+				  errdetail("Reason: %s", reason ? reason : "none given"), errhidestmt(true)));
 	truust_worker_wake_at_commit(TRUUST_WORKER_WEBHOOKS);
 	PG_RETURN_VOID();
 }
@@ -107,25 +104,30 @@ truust_replay(PG_FUNCTION_ARGS)
 {
 	static TruustStatement insert = {
 		"INSERT INTO truust.webhooks (server, source, order_id, body) "
-		"SELECT e.server, 'replay', e.order_id, pg_catalog.convert_to(pg_catalog.jsonb_build_object("
+		"SELECT e.server, 'replay', e.order_id, "
+		"pg_catalog.convert_to(pg_catalog.jsonb_build_object("
 		"'escrow', pg_catalog.jsonb_build_object('id', e.order_id, 'status', e.status), "
-		"'replay', pg_catalog.jsonb_build_object('event_id', e.id, 'event', e.event, 'status', e.status, "
-		"'previous_status', e.previous_status, 'payin_id', e.payin_id, 'payout_id', e.payout_id))::pg_catalog.text, "
+		"'replay', pg_catalog.jsonb_build_object('event_id', e.id, 'event', e.event, 'status', "
+		"e.status, "
+		"'previous_status', e.previous_status, 'payin_id', e.payin_id, 'payout_id', "
+		"e.payout_id))::pg_catalog.text, "
 		"'UTF8') "
-		"FROM truust.events e WHERE e.order_id = $1 AND e.outcome = 'applied' AND e.source <> 'replay' ORDER BY e.id",
-		1, {INT8OID}
-	};
+		"FROM truust.events e WHERE e.order_id = $1 AND e.outcome = 'applied' AND e.source <> "
+		"'replay' ORDER BY e.id",
+		1,
+		{INT8OID}};
 	static TruustStatement insert_current = {
 		"INSERT INTO truust.webhooks (server, source, order_id, body) "
 		"SELECT o.server, 'replay', o.id, pg_catalog.convert_to(pg_catalog.jsonb_build_object("
 		"'escrow', pg_catalog.jsonb_build_object('id', o.id, 'status', o.status), "
-		"'replay', pg_catalog.jsonb_build_object('event', truust.order_state_event(o.status), 'status', o.status, "
+		"'replay', pg_catalog.jsonb_build_object('event', truust.order_state_event(o.status), "
+		"'status', o.status, "
 		"'previous_status', o.previous_status))::pg_catalog.text, 'UTF8') "
 		"FROM truust.orders o WHERE o.id = $1 ORDER BY o.server",
-		1, {INT8OID}
-	};
-	Datum		id = PG_GETARG_DATUM(0);
-	uint64		n;
+		1,
+		{INT8OID}};
+	Datum			id = PG_GETARG_DATUM(0);
+	uint64			n;
 	TruustRoleState state;
 
 	SPI_connect();
@@ -136,9 +138,8 @@ truust_replay(PG_FUNCTION_ARGS)
 	truust_owner_leave(&state);
 	SPI_finish();
 	if (n == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("order " INT64_FORMAT " is not known", DatumGetInt64(id)),
-				 errhint("truust_sync_orders() finds the orders that Truust has.")));
+		ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
+						errmsg("order " INT64_FORMAT " is not known", DatumGetInt64(id)),
+						errhint("truust_sync_orders() finds the orders that Truust has.")));
 	PG_RETURN_INT64((int64) n);
 }

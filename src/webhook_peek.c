@@ -74,8 +74,8 @@ span_is(const Span *span, const char *word)
 static bool
 skip_value(Scan *s)
 {
-	size_t		depth = 0;
-	Span		ignored;
+	size_t depth = 0;
+	Span   ignored;
 
 	do
 	{
@@ -110,7 +110,7 @@ skip_value(Scan *s)
 				while (s->p < s->end && strchr(" \t\n\r,:\"{}[]", *s->p) == NULL)
 					s->p++;
 				if (s->p < s->end && *s->p == '\0')
-					s->p++;		/* strchr finds the terminator too */
+					s->p++; /* strchr finds the terminator too */
 		}
 	} while (depth > 0);
 	return true;
@@ -119,7 +119,7 @@ skip_value(Scan *s)
 static bool
 digits_to_id(const char *p, size_t len, int64 *id)
 {
-	uint64		n = 0;
+	uint64 n = 0;
 
 	if (len == 0 || len > 19)
 		return false;
@@ -137,7 +137,7 @@ digits_to_id(const char *p, size_t len, int64 *id)
 static bool
 take_id(Scan *s, int64 *id, bool *found)
 {
-	Span		span;
+	Span span;
 
 	skip_space(s);
 	if (s->p < s->end && *s->p == '"')
@@ -160,7 +160,7 @@ take_id(Scan *s, int64 *id, bool *found)
 static bool
 scan_order(Scan *s, int64 *id, bool *found)
 {
-	Span		key;
+	Span key;
 
 	skip_space(s);
 	*found = false;
@@ -183,9 +183,9 @@ scan_order(Scan *s, int64 *id, bool *found)
 static bool
 scan_event(Scan *s, int64 *id, bool *found)
 {
-	Span		key;
-	int64		of_order = 0;
-	bool		has_order = false;
+	Span  key;
+	int64 of_order = 0;
+	bool  has_order = false;
 
 	skip_space(s);
 	if (s->p >= s->end || *s->p != '{')
@@ -195,7 +195,7 @@ scan_event(Scan *s, int64 *id, bool *found)
 		return true;
 	do
 	{
-		bool		ok;
+		bool ok;
 
 		if (!take_string(s, &key) || !take(s, ':'))
 			break;
@@ -219,8 +219,8 @@ scan_event(Scan *s, int64 *id, bool *found)
 bool
 truust_webhook_peek(const char *body, size_t len, int64 *order_id)
 {
-	Scan		s = {body, body + len};
-	bool		found = false;
+	Scan s = {body, body + len};
+	bool found = false;
 
 	if (len >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
 		s.p += 3;

@@ -17,4 +17,4 @@
  */
 extern bool truust_webhook_peek(const char *body, size_t len, int64 *order_id);
 
-#endif							/* TRUUST_WEBHOOK_PEEK_H */
+#endif /* TRUUST_WEBHOOK_PEEK_H */

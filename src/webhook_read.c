@@ -19,8 +19,8 @@
 #include "webhook.h"
 #include "worker.h"
 
-#define ROW_COLUMNS \
-	"w.ctid, w.id, w.event, w.body, w.server, w.source, w.received_at, w.attempts, w.order_id, " \
+#define ROW_COLUMNS                                                                                \
+	"w.ctid, w.id, w.event, w.body, w.server, w.source, w.received_at, w.attempts, w.order_id, "   \
 	"EXISTS (SELECT FROM truust.webhooks r WHERE r.state = 'retry')"
 
 /* A pass-by-reference value, detoasted, in the current context. */
@@ -34,9 +34,9 @@ copy_varlena(Datum value)
 static void
 read_row(TruustWebhook *row, uint64 i)
 {
-	bool		isnull;
-	Datum		value;
-	char	   *server;
+	bool  isnull;
+	Datum value;
+	char *server;
 
 	row->tid = palloc(sizeof(ItemPointerData));
 	ItemPointerCopy((ItemPointer) DatumGetPointer(truust_result(i, 1, &isnull)), row->tid);
@@ -56,7 +56,7 @@ static void
 take_rows(TruustBatch *batch, uint64 n)
 {
 	MemoryContext old = MemoryContextSwitchTo(batch->cxt);
-	bool		isnull;
+	bool		  isnull;
 
 	batch->rows = n > 0 ? palloc0(sizeof(TruustWebhook) * n) : NULL;
 	batch->n = (int) n;
@@ -72,17 +72,19 @@ void
 truust_batch_read_new(TruustBatch *batch, int64 after, int limit)
 {
 	static TruustStatement all = {
-		"SELECT " ROW_COLUMNS " FROM truust.webhooks w WHERE w.state = 'new' AND w.id > $1 ORDER BY w.id LIMIT $2",
-		2, {INT8OID, INT8OID}
-	};
-	static TruustStatement share = {
-		"SELECT " ROW_COLUMNS " FROM truust.webhooks w WHERE w.state = 'new' AND w.id > $1 "
-		"AND (pg_catalog.hashint8(coalesce(w.order_id, 0)) & 2147483647) % $3 = $4 ORDER BY w.id LIMIT $2",
-		4, {INT8OID, INT8OID, INT4OID, INT4OID}
-	};
-	int			instance;
-	int			instances;
-	Datum		values[4] = {Int64GetDatum(after), Int64GetDatum(limit)};
+		"SELECT " ROW_COLUMNS
+		" FROM truust.webhooks w WHERE w.state = 'new' AND w.id > $1 ORDER BY w.id LIMIT $2",
+		2,
+		{INT8OID, INT8OID}};
+	static TruustStatement share = {"SELECT " ROW_COLUMNS
+									" FROM truust.webhooks w WHERE w.state = 'new' AND w.id > $1 "
+									"AND (pg_catalog.hashint8(coalesce(w.order_id, 0)) & "
+									"2147483647) % $3 = $4 ORDER BY w.id LIMIT $2",
+									4,
+									{INT8OID, INT8OID, INT4OID, INT4OID}};
+	int					   instance;
+	int					   instances;
+	Datum				   values[4] = {Int64GetDatum(after), Int64GetDatum(limit)};
 
 	truust_worker_share(&instance, &instances);
 	values[2] = Int32GetDatum(instances);
@@ -94,14 +96,15 @@ void
 truust_batch_read_due(TruustBatch *batch, int limit)
 {
 	static TruustStatement due = {
-		"SELECT " ROW_COLUMNS " FROM truust.webhooks w WHERE w.state = 'retry' AND w.next_attempt_at <= $1 "
+		"SELECT " ROW_COLUMNS
+		" FROM truust.webhooks w WHERE w.state = 'retry' AND w.next_attempt_at <= $1 "
 		"AND (pg_catalog.hashint8(coalesce(w.order_id, 0)) & 2147483647) % $3 = $4 "
 		"ORDER BY w.next_attempt_at, w.id LIMIT $2",
-		4, {TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID}
-	};
-	int			instance;
-	int			instances;
-	Datum		values[4] = {TimestampTzGetDatum(GetCurrentTimestamp()), Int64GetDatum(limit)};
+		4,
+		{TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID}};
+	int	  instance;
+	int	  instances;
+	Datum values[4] = {TimestampTzGetDatum(GetCurrentTimestamp()), Int64GetDatum(limit)};
 
 	truust_worker_share(&instance, &instances);
 	values[2] = Int32GetDatum(instances);
@@ -115,7 +118,7 @@ find_row(TruustBatch *batch, int64 id, int *hint)
 {
 	for (int i = 0; i < batch->n; i++)
 	{
-		int			j = (*hint + i) % batch->n;
+		int j = (*hint + i) % batch->n;
 
 		if (batch->rows[j].id == id)
 		{
@@ -129,17 +132,17 @@ find_row(TruustBatch *batch, int64 id, int *hint)
 void
 truust_batch_read_again(TruustBatch *batch)
 {
-	static TruustStatement look = {
-		"SELECT w.ctid, w.id FROM truust.webhooks w WHERE w.id = ANY ($1) AND w.state <> 'dead' ORDER BY w.id",
-		1, {INT8ARRAYOID}
-	};
-	MemoryContext old = MemoryContextSwitchTo(batch->cxt);
-	bool	   *seen = palloc0(sizeof(bool) * Max(batch->n, 1));
-	TruustColumn ids;
-	Datum		value;
-	uint64		n;
-	int			hint = 0;
-	bool		isnull;
+	static TruustStatement look = {"SELECT w.ctid, w.id FROM truust.webhooks w WHERE w.id = ANY "
+								   "($1) AND w.state <> 'dead' ORDER BY w.id",
+								   1,
+								   {INT8ARRAYOID}};
+	MemoryContext		   old = MemoryContextSwitchTo(batch->cxt);
+	bool				  *seen = palloc0(sizeof(bool) * Max(batch->n, 1));
+	TruustColumn		   ids;
+	Datum				   value;
+	uint64				   n;
+	int					   hint = 0;
+	bool				   isnull;
 
 	truust_column_init(&ids, INT8OID, batch->n);
 	for (int i = 0; i < batch->n; i++)
@@ -182,12 +185,12 @@ truust_batch_find_waiting(TruustBatch *batch)
 	static TruustStatement look = {
 		"SELECT w.order_id, pg_catalog.max(w.next_attempt_at) FROM truust.webhooks w "
 		"WHERE w.state = 'retry' AND w.order_id = ANY ($1) GROUP BY w.order_id",
-		1, {INT8ARRAYOID}
-	};
+		1,
+		{INT8ARRAYOID}};
 	TruustColumn ids;
-	Datum		value;
-	uint64		n;
-	bool		isnull;
+	Datum		 value;
+	uint64		 n;
+	bool		 isnull;
 
 	if (!batch->waiting_exist)
 		return;
@@ -210,13 +213,13 @@ truust_webhooks_next_due(void)
 		"SELECT w.next_attempt_at FROM truust.webhooks w WHERE w.state = 'retry' "
 		"AND (pg_catalog.hashint8(coalesce(w.order_id, 0)) & 2147483647) % $1 = $2 "
 		"ORDER BY w.next_attempt_at LIMIT 1",
-		2, {INT4OID, INT4OID}
-	};
-	long		result = -1;
-	int			instance;
-	int			instances;
-	Datum		values[2];
-	bool		isnull;
+		2,
+		{INT4OID, INT4OID}};
+	long  result = -1;
+	int	  instance;
+	int	  instances;
+	Datum values[2];
+	bool  isnull;
 
 	truust_worker_share(&instance, &instances);
 	values[0] = Int32GetDatum(instances);

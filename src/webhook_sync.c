@@ -29,9 +29,9 @@
 #include "webhook.h"
 #include "worker.h"
 
-#define LOOKS_AT_ONCE 100		/* orders in one step of the worker */
-#define PAGE_SIZE 100			/* what the API allows */
-#define FAILED_LOOK_PAUSE 30	/* s until an order that could not be looked at is due again */
+#define LOOKS_AT_ONCE 100	 /* orders in one step of the worker */
+#define PAGE_SIZE 100		 /* what the API allows */
+#define FAILED_LOOK_PAUSE 30 /* s until an order that could not be looked at is due again */
 
 PG_FUNCTION_INFO_V1(truust_sync_orders);
 
@@ -54,14 +54,12 @@ make_body(Jsonb *order)
 static void
 insert_drift(int64 order_id, const char *server, Jsonb *order, TimestampTz at)
 {
-	static TruustStatement insert = {
-		"INSERT INTO truust.webhooks (received_at, server, source, order_id, body) VALUES ($1, $2, 'sync', $3, $4)",
-		4, {TIMESTAMPTZOID, TEXTOID, INT8OID, BYTEAOID}
-	};
-	Datum		values[4] = {
-		TimestampTzGetDatum(at), CStringGetTextDatum(server), Int64GetDatum(order_id),
-		PointerGetDatum(make_body(order))
-	};
+	static TruustStatement insert = {"INSERT INTO truust.webhooks (received_at, server, source, "
+									 "order_id, body) VALUES ($1, $2, 'sync', $3, $4)",
+									 4,
+									 {TIMESTAMPTZOID, TEXTOID, INT8OID, BYTEAOID}};
+	Datum				   values[4] = {TimestampTzGetDatum(at), CStringGetTextDatum(server),
+										Int64GetDatum(order_id), PointerGetDatum(make_body(order))};
 
 	truust_statement_run(&insert, values, NULL, 0);
 }
@@ -83,20 +81,22 @@ static int
 read_overdue(Overdue **orders)
 {
 	static TruustStatement refresh = {
-		"UPDATE truust.orders o SET watch_from = greatest(o.updated_at, o.looked_at) WHERE (o.id, o.server) IN "
+		"UPDATE truust.orders o SET watch_from = greatest(o.updated_at, o.looked_at) WHERE (o.id, "
+		"o.server) IN "
 		"(SELECT d.id, d.server FROM truust.orders d WHERE NOT d.finished AND d.watch_from <= $1 "
-		"ORDER BY d.watch_from LIMIT $2 FOR UPDATE SKIP LOCKED) AND greatest(o.updated_at, o.looked_at) > $1",
-		2, {TIMESTAMPTZOID, INT8OID}
-	};
-	static TruustStatement select = {
-		"SELECT o.id, o.server, o.status FROM truust.orders o WHERE NOT o.finished AND o.watch_from <= $1 "
-		"ORDER BY o.watch_from LIMIT $2",
-		2, {TIMESTAMPTZOID, INT8OID}
-	};
-	TimestampTz before = GetCurrentTimestamp() - truust_sync_interval * USECS_PER_SEC;
-	Datum		values[2] = {TimestampTzGetDatum(before), Int64GetDatum(LOOKS_AT_ONCE)};
-	int			n;
-	bool		isnull;
+		"ORDER BY d.watch_from LIMIT $2 FOR UPDATE SKIP LOCKED) AND greatest(o.updated_at, "
+		"o.looked_at) > $1",
+		2,
+		{TIMESTAMPTZOID, INT8OID}};
+	static TruustStatement select = {"SELECT o.id, o.server, o.status FROM truust.orders o WHERE "
+									 "NOT o.finished AND o.watch_from <= $1 "
+									 "ORDER BY o.watch_from LIMIT $2",
+									 2,
+									 {TIMESTAMPTZOID, INT8OID}};
+	TimestampTz			   before = GetCurrentTimestamp() - truust_sync_interval * USECS_PER_SEC;
+	Datum				   values[2] = {TimestampTzGetDatum(before), Int64GetDatum(LOOKS_AT_ONCE)};
+	int					   n;
+	bool				   isnull;
 
 	truust_statement_run(&refresh, values, NULL, 0);
 	n = (int) truust_statement_run(&select, values, NULL, 0);
@@ -116,17 +116,18 @@ static void
 write_look(const Overdue *order)
 {
 	static TruustStatement update = {
-		"UPDATE truust.orders o SET looked_at = CASE WHEN $3 THEN pg_catalog.now() ELSE o.looked_at END, "
-		"watch_from = CASE WHEN $3 THEN pg_catalog.now() + least((pg_catalog.now() - o.status_at) / 4, '1 day'::pg_catalog.interval) "
+		"UPDATE truust.orders o SET looked_at = CASE WHEN $3 THEN pg_catalog.now() ELSE "
+		"o.looked_at END, "
+		"watch_from = CASE WHEN $3 THEN pg_catalog.now() + least((pg_catalog.now() - o.status_at) "
+		"/ 4, '1 day'::pg_catalog.interval) "
 		"ELSE pg_catalog.now() - $4 + $5 END WHERE o.id = $1 AND o.server = $2",
-		5, {INT8OID, TEXTOID, BOOLOID, INTERVALOID, INTERVALOID}
-	};
-	Interval	interval = {.time = truust_sync_interval * USECS_PER_SEC};
-	Interval	pause = {.time = FAILED_LOOK_PAUSE * USECS_PER_SEC};
-	Datum		values[5] = {
-		Int64GetDatum(order->id), CStringGetTextDatum(order->server), BoolGetDatum(order->look->done),
-		IntervalPGetDatum(&interval), IntervalPGetDatum(&pause)
-	};
+		5,
+		{INT8OID, TEXTOID, BOOLOID, INTERVALOID, INTERVALOID}};
+	Interval interval = {.time = truust_sync_interval * USECS_PER_SEC};
+	Interval pause = {.time = FAILED_LOOK_PAUSE * USECS_PER_SEC};
+	Datum	 values[5] = {Int64GetDatum(order->id), CStringGetTextDatum(order->server),
+						  BoolGetDatum(order->look->done), IntervalPGetDatum(&interval),
+						  IntervalPGetDatum(&pause)};
 
 	truust_statement_run(&update, values, NULL, 0);
 }
@@ -148,12 +149,12 @@ write_looks(Overdue *orders, int n)
 bool
 truust_sync_step(void)
 {
-	MemoryContext old = CurrentMemoryContext;
-	MemoryContext cxt;
-	Overdue    *orders;
-	HTAB	   *looks;
+	MemoryContext		  old = CurrentMemoryContext;
+	MemoryContext		  cxt;
+	Overdue				 *orders;
+	HTAB				 *looks;
 	struct TruustLooking *looking;
-	int			n;
+	int					  n;
 
 	if (truust_sync_interval <= 0)
 		return false;
@@ -185,11 +186,11 @@ truust_sync_step(void)
 /* truust_sync_orders() in the making. */
 typedef struct Sync
 {
-	const char *server;
+	const char			*server;
 	const TruustAccount *account;
-	Tuplestorestate *store;
-	TupleDesc	desc;
-	HTAB	   *seen;			/* ids of the list */
+	Tuplestorestate		*store;
+	TupleDesc			 desc;
+	HTAB				*seen; /* ids of the list */
 } Sync;
 
 /* What the table has for an order; NULL: it is not there. */
@@ -197,10 +198,11 @@ static char *
 known_status(const char *server, int64 id)
 {
 	static TruustStatement select = {
-		"SELECT o.status FROM truust.orders o WHERE o.id = $1 AND o.server = $2", 2, {INT8OID, TEXTOID}
-	};
-	Datum		values[2] = {Int64GetDatum(id), CStringGetTextDatum(server)};
-	char	   *status = NULL;
+		"SELECT o.status FROM truust.orders o WHERE o.id = $1 AND o.server = $2",
+		2,
+		{INT8OID, TEXTOID}};
+	Datum values[2] = {Int64GetDatum(id), CStringGetTextDatum(server)};
+	char *status = NULL;
 
 	if (truust_statement_run(&select, values, NULL, 1) > 0)
 		status = truust_result_text(0, 1);
@@ -212,14 +214,15 @@ known_status(const char *server, int64 id)
 static void
 compare(Sync *sync, Jsonb *order, TimestampTz at)
 {
-	Datum		values[4];
-	bool		nulls[4] = {false};
-	char	   *status;
-	char	   *known;
-	int64		id;
-	bool		found;
+	Datum values[4];
+	bool  nulls[4] = {false};
+	char *status;
+	char *known;
+	int64 id;
+	bool  found;
 
-	if (!truust_json_get_int64(order, "id", &id) || (status = truust_json_get_text(order, "status")) == NULL)
+	if (!truust_json_get_int64(order, "id", &id) ||
+		(status = truust_json_get_text(order, "status")) == NULL)
 		return;
 	hash_search(sync->seen, &id, HASH_ENTER, &found);
 	if (found)
@@ -240,12 +243,12 @@ compare(Sync *sync, Jsonb *order, TimestampTz at)
 static int
 compare_page(Sync *sync, Jsonb *answer, TimestampTz at)
 {
-	Jsonb	   *rows = truust_json_resource(answer);
-	int			n;
+	Jsonb *rows = truust_json_resource(answer);
+	int	   n;
 
 	if (rows == NULL || !JB_ROOT_IS_ARRAY(rows) || JB_ROOT_IS_SCALAR(rows))
-		truust_throw_outcome("truust_sync_orders", TRUUST_MALFORMED, "the answer holds no list", true,
-							 false);
+		truust_throw_outcome("truust_sync_orders", TRUUST_MALFORMED, "the answer holds no list",
+							 true, false);
 	n = JB_ROOT_COUNT(rows);
 	for (int i = 0; i < n; i++)
 		compare(sync, JsonbValueToJsonb(getIthJsonbValueFromContainer(&rows->root, i)), at);
@@ -254,7 +257,8 @@ compare_page(Sync *sync, Jsonb *answer, TimestampTz at)
 
 /* The arguments of list_orders for one page. */
 static void
-page_arguments(const TruustSignature *signature, int64 page, TimestampTz since, Datum *values, bool *nulls)
+page_arguments(const TruustSignature *signature, int64 page, TimestampTz since, Datum *values,
+			   bool *nulls)
 {
 	for (int i = 0; i < signature->n_parameters; i++)
 	{
@@ -278,12 +282,14 @@ page_arguments(const TruustSignature *signature, int64 page, TimestampTz since, 
 static void
 compare_list(Sync *sync, TimestampTz since)
 {
-	const TruustSignature *signature = truust_endpoint_signature(truust_endpoint_find("list_orders"));
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "truust page", ALLOCSET_DEFAULT_SIZES);
+	const TruustSignature *signature =
+		truust_endpoint_signature(truust_endpoint_find("list_orders"));
+	MemoryContext cxt =
+		AllocSetContextCreate(CurrentMemoryContext, "truust page", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	int64		page = 1;
-	int64		last_page;
-	bool		more = true;
+	int64		  page = 1;
+	int64		  last_page;
+	bool		  more = true;
 
 	while (more)
 	{
@@ -298,7 +304,7 @@ compare_list(Sync *sync, TimestampTz since)
 		truust_wire_build(&wire, signature, sync->account, values, nulls);
 		answer = truust_api_call(&wire, sync->account);
 		more = answer && compare_page(sync, answer, at) > 0 &&
-			(!truust_json_get_int64(answer, "last_page", &last_page) || page < last_page);
+			   (!truust_json_get_int64(answer, "last_page", &last_page) || page < last_page);
 		page++;
 		MemoryContextReset(cxt);
 	}
@@ -309,7 +315,7 @@ compare_list(Sync *sync, TimestampTz since)
 static void
 compare_one(int i, Jsonb *answer, void *arg)
 {
-	Jsonb	   *order = truust_json_resource(answer);
+	Jsonb *order = truust_json_resource(answer);
 
 	if (order && JB_ROOT_IS_OBJECT(order))
 		compare(arg, order, GetCurrentTimestamp());
@@ -320,20 +326,21 @@ static void
 compare_unfinished(Sync *sync)
 {
 	static TruustStatement select = {
-		"SELECT o.id FROM truust.orders o WHERE NOT o.finished AND o.server = $1 ORDER BY o.id", 1, {TEXTOID}
-	};
+		"SELECT o.id FROM truust.orders o WHERE NOT o.finished AND o.server = $1 ORDER BY o.id",
+		1,
+		{TEXTOID}};
 	const TruustSignature *signature = truust_endpoint_signature(truust_endpoint_find("get_order"));
-	Datum		value = CStringGetTextDatum(sync->server);
-	uint64		n = truust_statement_run(&select, &value, NULL, 0);
-	SPITupleTable *table = SPI_tuptable;
-	TruustWire *wires = palloc_extended(sizeof(TruustWire) * Max(n, 1), MCXT_ALLOC_HUGE);
-	int			n_wires = 0;
+	Datum				   value = CStringGetTextDatum(sync->server);
+	uint64				   n = truust_statement_run(&select, &value, NULL, 0);
+	SPITupleTable		  *table = SPI_tuptable;
+	TruustWire			  *wires = palloc_extended(sizeof(TruustWire) * Max(n, 1), MCXT_ALLOC_HUGE);
+	int					   n_wires = 0;
 
 	for (uint64 i = 0; i < n; i++)
 	{
-		bool		isnull;
-		Datum		id = SPI_getbinval(table->vals[i], table->tupdesc, 1, &isnull);
-		int64		key = DatumGetInt64(id);
+		bool  isnull;
+		Datum id = SPI_getbinval(table->vals[i], table->tupdesc, 1, &isnull);
+		int64 key = DatumGetInt64(id);
 
 		if (hash_search(sync->seen, &key, HASH_FIND, NULL) == NULL)
 			truust_wire_build(&wires[n_wires++], signature, sync->account, &id, &isnull);
@@ -348,21 +355,20 @@ compare_unfinished(Sync *sync)
 Datum
 truust_sync_orders(PG_FUNCTION_ARGS)
 {
-	HASHCTL		ctl = {
-		.keysize = sizeof(int64), .entrysize = sizeof(int64), .hcxt = CurrentMemoryContext
-	};
-	Sync		sync = {0};
+	HASHCTL ctl = {
+		.keysize = sizeof(int64), .entrysize = sizeof(int64), .hcxt = CurrentMemoryContext};
+	Sync			sync = {0};
 	TruustRoleState state;
-	Oid			role = truust_account_role(NULL, GetUserId());
-	TimestampTz since = PG_ARGISNULL(0) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(0);
+	Oid				role = truust_account_role(NULL, GetUserId());
+	TimestampTz		since = PG_ARGISNULL(0) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(0);
 
 	if (!OidIsValid(role))
-		role = GetUserId();		/* let the error name the caller */
+		role = GetUserId(); /* let the error name the caller */
 	sync.account = truust_account_copy(truust_account_get(NULL, role), CurrentMemoryContext);
 	sync.server = sync.account->server_name;
 	sync.store = truust_materialize(fcinfo, &sync.desc);
-	sync.seen = hash_create("truust orders of a list", 1024, &ctl,
-							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	sync.seen =
+		hash_create("truust orders of a list", 1024, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
 	SPI_connect();
 	truust_owner_enter(&state, true);

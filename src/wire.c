@@ -39,7 +39,7 @@ plain_text(const TruustParameter *p, Datum value)
 
 	if (p->type == TEXTOID)
 	{
-		char	   *string = TextDatumGetCString(value);
+		char *string = TextDatumGetCString(value);
 
 		return pg_server_to_any(string, strlen(string), PG_UTF8);
 	}
@@ -68,7 +68,7 @@ parameter_index(const TruustSignature *signature, const char *name, size_t len)
 static void
 append_path_value(StringInfo url, const TruustParameter *p, Datum value, bool isnull)
 {
-	char	   *text;
+	char *text;
 
 	if (isnull)
 	{
@@ -79,28 +79,28 @@ append_path_value(StringInfo url, const TruustParameter *p, Datum value, bool is
 	text = plain_text(p, value);
 	/* these would be taken for the folder itself or the one above it */
 	if (text[0] == '\0' || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for parameter \"%s\": \"%s\"", p->name, text),
-				 errdetail("It is part of the request's path. Nothing was sent."),
-				 errhint("Give the id of an existing resource.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid value for parameter \"%s\": \"%s\"", p->name, text),
+						errdetail("It is part of the request's path. Nothing was sent."),
+						errhint("Give the id of an existing resource.")));
 	append_url_escaped(url, text);
 }
 
 static void
-append_path(StringInfo url, const TruustSignature *signature, const Datum *values, const bool *nulls)
+append_path(StringInfo url, const TruustSignature *signature, const Datum *values,
+			const bool *nulls)
 {
 	const char *p = signature->endpoint->path;
 
 	while (*p)
 	{
-		size_t		len = strcspn(p, "{");
+		size_t len = strcspn(p, "{");
 
 		appendBinaryStringInfo(url, p, len);
 		p += len;
 		if (*p == '{')
 		{
-			int			i;
+			int i;
 
 			len = strcspn(++p, "}");
 			i = parameter_index(signature, p, len);
@@ -114,7 +114,7 @@ static void
 append_query(StringInfo url, const TruustSignature *signature, const Datum *values,
 			 const bool *nulls)
 {
-	char		separator = '?';
+	char separator = '?';
 
 	for (int i = 0; i < signature->n_parameters; i++)
 	{
@@ -133,15 +133,14 @@ append_query(StringInfo url, const TruustSignature *signature, const Datum *valu
 static void
 append_extra(StringInfo body, const TruustSignature *signature, Jsonb *extra, const bool *nulls)
 {
-	JsonbIterator *it;
+	JsonbIterator	  *it;
 	JsonbIteratorToken token;
-	JsonbValue	v;
+	JsonbValue		   v;
 
 	if (!JB_ROOT_IS_OBJECT(extra))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("parameter \"extra\" is not a JSON object"),
-				 errhint("Give the further fields as {\"field\": value, ...}.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("parameter \"extra\" is not a JSON object"),
+						errhint("Give the further fields as {\"field\": value, ...}.")));
 	it = JsonbIteratorInit(&extra->root);
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
 	{
@@ -156,12 +155,12 @@ append_extra(StringInfo body, const TruustSignature *signature, Jsonb *extra, co
 			if (p->place == TRUUST_IN_BODY && !nulls[i] &&
 				strlen(p->wire_name) == (size_t) v.val.string.len &&
 				memcmp(p->wire_name, v.val.string.val, v.val.string.len) == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("field \"%s\" is given twice", p->name),
-						 errdetail("It is a parameter of truust_%s and a field of \"extra\". Nothing was sent.",
-								   signature->endpoint->name),
-						 errhint("Leave it out of \"extra\".")));
+				ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+								errmsg("field \"%s\" is given twice", p->name),
+								errdetail("It is a parameter of truust_%s and a field of "
+										  "\"extra\". Nothing was sent.",
+										  signature->endpoint->name),
+								errhint("Leave it out of \"extra\".")));
 		}
 		if (body->len > 1)
 			appendStringInfoChar(body, ',');
@@ -209,11 +208,10 @@ check_required(const TruustSignature *signature, const bool *nulls)
 {
 	for (int i = 0; i < signature->n_parameters; i++)
 		if (signature->parameters[i].required && nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("parameter \"%s\" of truust_%s must not be null",
-							signature->parameters[i].name, signature->endpoint->name),
-					 errdetail("The API requires it. Nothing was sent.")));
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("parameter \"%s\" of truust_%s must not be null",
+								   signature->parameters[i].name, signature->endpoint->name),
+							errdetail("The API requires it. Nothing was sent.")));
 }
 
 void
@@ -229,6 +227,7 @@ truust_wire_build(TruustWire *wire, const TruustSignature *signature, const Truu
 	append_query(&url, signature, values, nulls);
 
 	wire->endpoint = signature->endpoint;
+	wire->wanted = signature->result_type == VOIDOID ? TRUUST_WANTS_NOTHING : TRUUST_WANTS_JSON;
 	wire->url = url.data;
 	build_body(wire, signature, values, nulls);
 }
@@ -250,8 +249,8 @@ static void
 fill_argument(const TruustSignature *signature, JsonbValue *key, JsonbValue *value, Datum *values,
 			  bool *nulls)
 {
-	char	   *name = pnstrdup(key->val.string.val, key->val.string.len);
-	char	   *problem = NULL;
+	char *name = pnstrdup(key->val.string.val, key->val.string.len);
+	char *problem = NULL;
 
 	for (int i = 0; i < signature->n_parameters; i++)
 	{
@@ -269,22 +268,20 @@ fill_argument(const TruustSignature *signature, JsonbValue *key, JsonbValue *val
 					 errhint("It is of type %s.", format_type_be(p->type))));
 		return;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("operation %s has no parameter \"%s\"", signature->endpoint->name, name),
-			 errhint("Its parameters are: %s.", parameter_names(signature))));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("operation %s has no parameter \"%s\"", signature->endpoint->name, name),
+					errhint("Its parameters are: %s.", parameter_names(signature))));
 }
 
 void
 truust_wire_build_from_jsonb(TruustWire *wire, const TruustSignature *signature,
 							 const TruustAccount *account, Jsonb *args)
 {
-	Datum	   *values = palloc0(sizeof(Datum) * Max(signature->n_parameters, 1));
-	bool	   *nulls = palloc(sizeof(bool) * Max(signature->n_parameters, 1));
-	JsonbIterator *it;
+	Datum			  *values = palloc0(sizeof(Datum) * Max(signature->n_parameters, 1));
+	bool			  *nulls = palloc(sizeof(bool) * Max(signature->n_parameters, 1));
+	JsonbIterator	  *it;
 	JsonbIteratorToken token;
-	JsonbValue	key,
-				value;
+	JsonbValue		   key, value;
 
 	memset(nulls, true, sizeof(bool) * signature->n_parameters);
 	if (!JB_ROOT_IS_OBJECT(args))

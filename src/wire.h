@@ -13,6 +13,14 @@
 #include "http.h"
 #include "json.h"
 
+/* What a 2xx answer must hold to be one. */
+typedef enum TruustWanted
+{
+	TRUUST_WANTS_JSON,	  /* JSON, or nothing at all with status 204 */
+	TRUUST_WANTS_NOTHING, /* nothing, or JSON */
+	TRUUST_WANTS_ANYTHING /* whatever it is, a redirection too: nobody reads it */
+} TruustWanted;
+
 /*
  * A request ready to be sent: text only, so that it can be kept past the
  * transaction that made it.  All palloc'd in the context current at building.
@@ -20,9 +28,10 @@
 typedef struct TruustWire
 {
 	const TruustEndpoint *endpoint;
-	char	   *url;
-	char	   *body;			/* NULL: none */
-	size_t		body_len;
+	char				 *url;
+	char				 *body; /* NULL: none */
+	size_t				  body_len;
+	TruustWanted		  wanted;
 } TruustWire;
 
 /*
@@ -46,4 +55,4 @@ extern void truust_wire_build_from_jsonb(TruustWire *wire, const TruustSignature
 extern void truust_wire_to_http(TruustHttpRequest *req, const TruustWire *wire,
 								const TruustAccount *account);
 
-#endif							/* TRUUST_WIRE_H */
+#endif /* TRUUST_WIRE_H */

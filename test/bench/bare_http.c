@@ -23,21 +23,21 @@
 
 typedef struct Answer
 {
-	char	   *bytes;
-	size_t		len;
-	size_t		size;
+	char  *bytes;
+	size_t len;
+	size_t size;
 } Answer;
 
 static size_t
 on_body(char *bytes, size_t size, size_t n, void *arg)
 {
-	Answer	   *answer = arg;
-	size_t		len = size * n;
+	Answer *answer = arg;
+	size_t	len = size * n;
 
 	if (answer->len + len > answer->size)
 	{
-		size_t		wanted = 2 * (answer->len + len);
-		char	   *p = realloc(answer->bytes, wanted);
+		size_t wanted = 2 * (answer->len + len);
+		char  *p = realloc(answer->bytes, wanted);
 
 		if (p == NULL)
 			return 0;
@@ -61,10 +61,10 @@ now(void)
 static CURL *
 set_up(const char *url, const char *body, Answer *answer)
 {
-	CURL	   *easy = curl_easy_init();
+	CURL			  *easy = curl_easy_init();
 	struct curl_slist *headers = NULL;
-	const char *key = getenv("KEY");
-	char		authorization[256];
+	const char		  *key = getenv("KEY");
+	char			   authorization[256];
 
 	snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s",
 			 key ? key : "sk_stage_bench_of_a_made_up_key");
@@ -90,10 +90,10 @@ set_up(const char *url, const char *body, Answer *answer)
 int
 main(int argc, char **argv)
 {
-	Answer		answer = {0};
-	CURL	   *easy;
-	long		n;
-	double		start;
+	Answer answer = {0};
+	CURL  *easy;
+	long   n;
+	double start;
 
 	if (argc < 3 || (n = atol(argv[2])) <= 0)
 	{
@@ -105,8 +105,8 @@ main(int argc, char **argv)
 	start = now();
 	for (long i = 0; i < n; i++)
 	{
-		CURLcode	code;
-		long		status = 0;
+		CURLcode code;
+		long	 status = 0;
 
 		answer.len = 0;
 		code = curl_easy_perform(easy);
