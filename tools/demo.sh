@@ -44,7 +44,11 @@ sql()
 		trouble
 	fi
 	case $1 in
-		[Ss][Ee][Ll]*) printf '%s\n' "$result" | sed 's/[[:space:]]*$//' | grep -v '^$' | indent || true ;;
+		SELECT*)
+			# A function that returns nothing has nothing to show.
+			[ "$(grep -c '[^[:space:]]' <<<"$result")" -le 2 ] ||
+				printf '%s\n' "$result" | sed 's/[[:space:]]*$//' | grep -v '^$' | indent
+			;;
 		*) printf '%s%s%s\n' "$DIM" "$(tail -n 1 <<<"$result")" "$PLAIN" | indent ;;
 	esac
 }
