@@ -196,10 +196,12 @@ void
 truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *account,
 					 void (*done)(int i, Jsonb *answer, void *arg), void *arg)
 {
-	int	  n_calls = Min(n, truust_max_connections);
-	Call *calls = palloc0(sizeof(Call) * Max(n_calls, 1));
-	int	  next = 0;
-	int	  n_done = 0;
+	int			  n_calls = Min(n, truust_max_connections);
+	Call		 *calls = palloc0(sizeof(Call) * Max(n_calls, 1));
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(caller, "truust answers", ALLOCSET_DEFAULT_SIZES);
+	int			  next = 0;
+	int			  n_done = 0;
 
 	while (next < n_calls)
 	{
@@ -211,11 +213,16 @@ truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *accoun
 		TruustHttpRequest *req = truust_http_next(resume_calls(calls, n_calls));
 		Call			  *call;
 		Jsonb			  *result;
+		bool			   finished;
 
 		if (req == NULL)
 			continue;
 		call = (Call *) req->user;
-		if (!finish(call, &result))
+		MemoryContextReset(scratch);
+		MemoryContextSwitchTo(scratch);
+		finished = finish(call, &result);
+		MemoryContextSwitchTo(caller);
+		if (!finished)
 			continue;
 		n_done++;
 		done(call->index, result, arg);
@@ -225,5 +232,6 @@ truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *accoun
 			next++;
 		}
 	}
+	MemoryContextDelete(scratch);
 	pfree(calls);
 }

@@ -48,7 +48,8 @@ extern Jsonb *truust_api_call(const TruustWire *wire, const TruustAccount *accou
 /*
  * Many calls at once, at most truust.max_connections in flight, each with the
  * same rules.  done(i, answer, arg) is called once for each, in the order in
- * which they finish, in the caller's memory context.
+ * which they finish, in the caller's memory context; the answer is gone when
+ * it returns.
  */
 extern void truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *account,
 								 void (*done)(int i, Jsonb *answer, void *arg), void *arg);

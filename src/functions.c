@@ -131,7 +131,8 @@ typedef struct ManyState
 	const TruustSignature *signature;
 	TupleDesc			   desc;
 	Tuplestorestate		  *store;
-	HeapTuple			  *tuples;
+	MemoryContext		   scratch; /* emptied after each answer */
+	HeapTuple			  *tuples;	/* those that wait for one before them */
 	int					   n;
 	int					   next; /* first row that is not in the store yet */
 } ManyState;
@@ -139,13 +140,24 @@ typedef struct ManyState
 static void
 many_done(int i, Jsonb *answer, void *arg)
 {
-	ManyState *state = (ManyState *) arg;
-	Jsonb	  *resource = truust_json_resource(answer);
+	ManyState	 *state = (ManyState *) arg;
+	MemoryContext old = MemoryContextSwitchTo(state->scratch);
+	Jsonb		 *resource = truust_json_resource(answer);
+	HeapTuple	  tuple;
 
 	if (resource == NULL)
 		throw_empty_answer(state->signature);
-	state->tuples[i] =
-		truust_json_to_tuple(resource, state->desc, state->signature->endpoint->name);
+	tuple = truust_json_to_tuple(resource, state->desc, state->signature->endpoint->name);
+	MemoryContextSwitchTo(old);
+	if (i == state->next)
+	{
+		tuplestore_puttuple(state->store, tuple);
+		state->next++;
+	}
+	else
+		state->tuples[i] = heap_copytuple(tuple);
+	MemoryContextReset(state->scratch);
+
 	while (state->next < state->n && state->tuples[state->next] != NULL)
 	{
 		tuplestore_puttuple(state->store, state->tuples[state->next]);
@@ -191,6 +203,8 @@ truust_get_many(PG_FUNCTION_ARGS)
 					  ARR_ELEMTYPE(array) == INT8OID ? TYPALIGN_DOUBLE : TYPALIGN_INT, &ids, &nulls,
 					  &state.n);
 	wires = palloc_extended(sizeof(TruustWire) * Max(state.n, 1), MCXT_ALLOC_HUGE);
+	state.scratch =
+		AllocSetContextCreate(CurrentMemoryContext, "truust answer", ALLOCSET_DEFAULT_SIZES);
 	state.tuples =
 		palloc_extended(sizeof(HeapTuple) * Max(state.n, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < state.n; i++)
@@ -233,7 +247,7 @@ check_direct_link(const char *link, int64 payin_id, const TruustAccount *account
 						errhint("Only a payin with a saved card can be charged by the merchant: "
 								"create it with card_id.")));
 	origin = origin_of(link);
-	if (origin == NULL || strcmp(origin, origin_of(account->base_url)) != 0)
+	if (origin == NULL || pg_strcasecmp(origin, origin_of(account->base_url)) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("direct_link of payin " INT64_FORMAT " leads away from server \"%s\"",
@@ -271,7 +285,8 @@ truust_charge_direct_link(PG_FUNCTION_ARGS)
 	(void) truust_api_call(&write, account);
 
 	payin = truust_json_resource(truust_api_call(&read, account));
-	truust_payins_note(account->server_name, payin, 0);
+	if (payin)
+		truust_payins_note(account->server_name, payin, 0);
 	return single_result(fcinfo, get, payin);
 }
 

@@ -15,10 +15,10 @@
 
 /*
  * Read JSON text (UTF-8, a byte-order mark in front is skipped) into a jsonb
- * in the current memory context.  On bad JSON, bad UTF-8, a NUL (\u0000), a
- * character that the server's encoding lacks, or nesting beyond the stack:
- * returns NULL with a sentence in *problem (palloc'd).  Never raises for what
- * the text holds.
+ * in the current memory context.  On bad JSON, bad UTF-8, a NUL (\u0000), or
+ * nesting beyond the stack: returns NULL with a sentence in *problem
+ * (palloc'd).  Never raises for what the text holds.  A character that the
+ * server's encoding lacks becomes the text of its escape, as in "\u20ac".
  */
 extern Jsonb *truust_json_parse(const char *text, size_t len, char **problem);
 

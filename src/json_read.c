@@ -26,6 +26,7 @@
 #include "utils/typcache.h"
 
 #include "json.h"
+#include "json_private.h"
 
 #define MAX_COLUMN_MAPS 32 /* more than the extension has composite types */
 
@@ -51,12 +52,8 @@ is_data_error(int sqlstate)
 		   class == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION;
 }
 
-/*
- * In a PG_CATCH: the caught error as text in cxt, where it is a data error;
- * any other goes on its way.
- */
-static char *
-caught_problem(MemoryContext cxt)
+char *
+truust_json_caught(MemoryContext cxt)
 {
 	ErrorData *edata;
 	char	  *text;
@@ -97,18 +94,15 @@ truust_json_parse(const char *text, size_t len, char **problem)
 
 	PG_TRY();
 	{
-		char *copy = pnstrdup(text, len);
-		char *converted =
-			GetDatabaseEncoding() == PG_UTF8 ? copy : pg_any_to_server(copy, (int) len, PG_UTF8);
+		char *copy = GetDatabaseEncoding() == PG_UTF8 ? pnstrdup(text, len)
+													  : truust_json_to_server(text, len);
 
-		result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(converted)));
-		if (converted != copy)
-			pfree(converted);
+		result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(copy)));
 		pfree(copy);
 	}
 	PG_CATCH();
 	{
-		*problem = caught_problem(cxt);
+		*problem = truust_json_caught(cxt);
 		result = NULL;
 	}
 	PG_END_TRY();
@@ -222,7 +216,7 @@ input_text(PGFunction input, const char *text, Datum *result, char **problem)
 	}
 	PG_CATCH();
 	{
-		*problem = caught_problem(cxt);
+		*problem = truust_json_caught(cxt);
 		ok = false;
 	}
 	PG_END_TRY();
@@ -288,27 +282,41 @@ parse_iso_timestamp(const char *s, size_t len, TimestampTz *result)
 	return true;
 }
 
+/*
+ * Only what begins with year, month, day goes to the general parsers: they
+ * would read "today" as well, and "01/02/2026" by the session's DateStyle.
+ */
+static bool
+begins_with_date(const char *text)
+{
+	return strspn(text, "0123456789") == 4 && text[4] == '-' && isdigit((unsigned char) text[5]);
+}
+
+/* Whether something behind the date could be a time zone. */
+static bool
+names_zone(const char *text)
+{
+	for (const char *p = text + Min(strlen(text), strlen("2026-01-31T")); *p; p++)
+		if (*p == '+' || *p == '-' || isalpha((unsigned char) *p))
+			return true;
+	return false;
+}
+
 static bool
 timestamptz_from_text(const char *text, Datum *result, char **problem)
 {
 	TimestampTz value;
-	Datum		local;
 
 	if (parse_iso_timestamp(text, strlen(text), &value))
 	{
 		*result = TimestampTzGetDatum(value);
 		return true;
 	}
-	/* the general parser; only text that names no zone is read as UTC */
-	if (strpbrk(text, "+zZ") == NULL && strchr(text, ':') != NULL &&
-		strchr(strchr(text, ':'), '-') == NULL)
-	{
-		if (!input_text(timestamp_in, text, &local, problem))
-			return false;
-		*result = local; /* microseconds since 2000 in UTC, as timestamptz keeps them */
-		return true;
-	}
-	return input_text(timestamptz_in, text, result, problem);
+	*problem = "is not a time";
+	if (!begins_with_date(text))
+		return false;
+	/* without a zone it is UTC: both types count microseconds since 2000 */
+	return input_text(names_zone(text) ? timestamptz_in : timestamp_in, text, result, problem);
 }
 
 static bool
@@ -352,7 +360,8 @@ text_to_datum(const char *text, Oid type, Datum *result, char **problem)
 		case TIMESTAMPTZOID:
 			return timestamptz_from_text(text, result, problem);
 		case DATEOID:
-			return input_text(date_in, text, result, problem);
+			*problem = "is not a date";
+			return begins_with_date(text) && input_text(date_in, text, result, problem);
 		default:
 			*problem = psprintf("cannot be read as %s", format_type_be(type));
 			return false;

@@ -1,0 +1,166 @@
+/*-------------------------------------------------------------------------
+ *
+ * json_encoding.c
+ *		JSON in UTF-8 for a server that has another encoding.
+ *
+ * The API writes amounts with a euro sign, which half of the encodings lack,
+ * and most characters outside ASCII as \u escapes, which jsonb_in() cannot
+ * read in SQL_ASCII and refuses where the encoding lacks the character.  An
+ * order must not fail for its price tag after it was made: a character that
+ * the server's encoding lacks is kept as the text of its escape, "12.50 \u20ac",
+ * and nothing is lost.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+
+#include "json_private.h"
+
+#define KNOWN_CHARACTERS 64
+#define MAX_CONVERTED 16 /* bytes; an escaped pair of surrogates has 14 */
+
+/* How characters were converted lately, by their low bits. */
+typedef struct KnownCharacter
+{
+	pg_wchar character; /* 0: none */
+	int		 len;
+	char	 converted[MAX_CONVERTED];
+} KnownCharacter;
+
+static KnownCharacter known[KNOWN_CHARACTERS];
+
+static bool
+read_hex(const char *p, const char *end, pg_wchar *unit)
+{
+	*unit = 0;
+	if (end - p < 4)
+		return false;
+	for (int i = 0; i < 4; i++)
+	{
+		char c = p[i];
+
+		if (c >= '0' && c <= '9')
+			*unit = *unit * 16 + (c - '0');
+		else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+			*unit = *unit * 16 + ((c | 0x20) - 'a' + 10);
+		else
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The character of the escape at p ("\uXXXX", or two of them for a pair of
+ * surrogates) and the escape's length; 0 where it is none or is best left to
+ * the JSON parser: ASCII, NUL, half a pair.
+ */
+static int
+read_escape(const char *p, const char *end, pg_wchar *character)
+{
+	pg_wchar low;
+
+	if (end - p < 6 || p[1] != 'u' || !read_hex(p + 2, end, character) || *character < 0x80)
+		return 0;
+	if (!is_utf16_surrogate_first(*character))
+		return is_utf16_surrogate_second(*character) ? 0 : 6;
+	if (end - p < 12 || p[6] != '\\' || p[7] != 'u' || !read_hex(p + 8, end, &low) ||
+		!is_utf16_surrogate_second(low))
+		return 0;
+	*character = surrogate_pair_to_codepoint(*character, low);
+	return 12;
+}
+
+/* The text of an escape: in JSON, its backslash is an escaped one. */
+static int
+write_escape(char *buf, pg_wchar c)
+{
+	if (c < 0x10000)
+		return sprintf(buf, "\\\\u%04x", (unsigned) c);
+	c -= 0x10000;
+	return sprintf(buf, "\\\\u%04x\\\\u%04x", (unsigned) (0xD800 + (c >> 10)),
+				   (unsigned) (0xDC00 + (c & 0x3FF)));
+}
+
+static void
+convert(KnownCharacter *k, pg_wchar character)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	unsigned char utf8[MAX_MULTIBYTE_CHAR_LEN + 1] = {0};
+	char *volatile converted = NULL;
+
+	unicode_to_utf8(character, utf8);
+	PG_TRY();
+	{
+		converted = pg_any_to_server((char *) utf8, pg_utf_mblen(utf8), PG_UTF8);
+	}
+	PG_CATCH();
+	{
+		(void) truust_json_caught(cxt);
+		converted = NULL;
+	}
+	PG_END_TRY();
+
+	if (converted && strlen(converted) < MAX_CONVERTED)
+	{
+		k->len = strlen(converted);
+		memcpy(k->converted, converted, k->len);
+	}
+	else
+		k->len = write_escape(k->converted, character);
+	k->character = character;
+}
+
+static void
+append_character(StringInfo buf, pg_wchar character)
+{
+	KnownCharacter *k = &known[character % KNOWN_CHARACTERS];
+
+	if (k->character != character)
+		convert(k, character);
+	appendBinaryStringInfo(buf, k->converted, k->len);
+}
+
+char *
+truust_json_to_server(const char *text, size_t len)
+{
+	const char	  *p = text;
+	const char	  *end = text + len;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	while (p < end)
+	{
+		const char *start = p;
+		pg_wchar	character;
+		int			n;
+
+		while (p < end && !IS_HIGHBIT_SET(*p) && *p != '\\')
+			p++;
+		appendBinaryStringInfo(&buf, start, p - start);
+		if (p == end)
+			break;
+		if (IS_HIGHBIT_SET(*p))
+		{
+			append_character(&buf, utf8_to_unicode((const unsigned char *) p));
+			p += pg_utf_mblen((const unsigned char *) p);
+		}
+		else if ((n = read_escape(p, end, &character)) > 0)
+		{
+			append_character(&buf, character);
+			p += n;
+		}
+		else
+		{
+			/* both bytes, so that the second of "\\" begins no escape */
+			n = Min(2, end - p);
+			if (n == 2 && IS_HIGHBIT_SET(p[1]))
+				n = 1;
+			appendBinaryStringInfo(&buf, p, n);
+			p += n;
+		}
+	}
+	return buf.data;
+}
