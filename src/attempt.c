@@ -38,11 +38,11 @@ is_cancel(bool timed_out)
 }
 
 ErrorData *
-truust_worker_try(void (*f) (void *), void *arg)
+truust_worker_try(void (*f)(void *), void *arg)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile edata = NULL;
+	ErrorData *volatile edata = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
@@ -53,7 +53,7 @@ truust_worker_try(void (*f) (void *), void *arg)
 	}
 	PG_CATCH();
 	{
-		bool		timed_out = truust_role_timed_out();
+		bool timed_out = truust_role_timed_out();
 
 		if (is_cancel(timed_out))
 			PG_RE_THROW();
@@ -63,9 +63,9 @@ truust_worker_try(void (*f) (void *), void *arg)
 		RollbackAndReleaseCurrentSubTransaction();
 		if (timed_out)
 		{
-			edata->message = psprintf("canceled after truust.handler_timeout (%d ms)",
-									  truust_handler_timeout);
-			edata->sqlerrcode = ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
+			edata->message =
+				psprintf("canceled after truust.handler_timeout (%d ms)", truust_handler_timeout);
+			edata->sqlerrcode = ERRCODE_EXTERNAL_ROUTINE_EXCEPTION;
 		}
 	}
 	PG_END_TRY();

@@ -9,6 +9,13 @@
  * released.  At that time the request itself may be freed memory, so that the
  * release never looks at it.
  *
+ * A resolver cannot be interrupted.  libcurl runs it in a thread, and before
+ * 7.87 waits for that thread whenever it ends a transfer, be it because of a
+ * timeout, while nothing can interrupt the wait.  With such a libcurl, a
+ * transfer that is given up amid resolving stays behind as a zombie until its
+ * resolver is through, and then finds no socket to connect with; and the
+ * timeouts of this stage are kept here, before libcurl sees that they are due.
+ *
  * Code that runs while others have requests in flight (a user's function
  * inside a worker's transaction calls the API) collects its own requests only,
  * because truust_http_next hands out those of the current resource owner.
@@ -50,7 +57,7 @@ count_unconnected(void)
 	{
 		TruustHttpTransfer *t = dlist_container(TruustHttpTransfer, node, iter.cur);
 
-		if (t->state == TRUUST_TRANSFER_RUNNING && t->attempts == 0)
+		if (t->attempts == 0)
 			n++;
 	}
 	return n;
@@ -68,7 +75,7 @@ truust_http_start(TruustHttpRequest *req)
 	t = truust_http_transfer_get(req);
 	t->owner = CurrentResourceOwner;
 	t->state = TRUUST_TRANSFER_RUNNING;
-	code = truust_http_add(t->easy);
+	code = truust_http_add(t);
 	if (code != CURLM_OK)
 	{
 		truust_http_transfer_destroy(t);
@@ -80,6 +87,16 @@ truust_http_start(TruustHttpRequest *req)
 	req->transfer = t;
 }
 
+/* A running transfer has its result. */
+static void
+set_done(TruustHttpTransfer *t, CURLcode code)
+{
+	truust_http_transfer_result(t, code);
+	move_to(t, &done, TRUUST_TRANSFER_DONE);
+	n_running--;
+	n_done++;
+}
+
 /* Take in everything that libcurl is through with. */
 static void
 collect_finished(void)
@@ -89,16 +106,40 @@ collect_finished(void)
 
 	while ((t = truust_http_finished(&code)) != NULL)
 	{
-		if (t->state == TRUUST_TRANSFER_ZOMBIE)
-		{
-			dlist_delete(&t->node);
+		if (t->state == TRUUST_TRANSFER_RUNNING)
+			set_done(t, code);
+		else if (t->state == TRUUST_TRANSFER_ZOMBIE)
 			truust_http_transfer_destroy(t);
+	}
+}
+
+/* Whether ending the transfer would wait for its resolver. */
+static bool
+holds_resolver(const TruustHttpTransfer *t)
+{
+	return t->in_multi && t->resolving && !truust_http_has_quick_exit;
+}
+
+void
+truust_http_end_resolving(void)
+{
+	dlist_mutable_iter iter;
+	int64			   now;
+
+	if (truust_http_has_quick_exit || n_running == 0)
+		return;
+	now = truust_http_now();
+	dlist_foreach_modify (iter, &running)
+	{
+		TruustHttpTransfer *t = dlist_container(TruustHttpTransfer, node, iter.cur);
+		int					timeout = Min(t->connect_timeout, t->request_timeout);
+
+		/* a millisecond early: libcurl must not come first */
+		if (!holds_resolver(t) || now < t->started_at + (timeout - 1) * INT64CONST(1000))
 			continue;
-		}
-		truust_http_transfer_result(t, code);
-		move_to(t, &done, TRUUST_TRANSFER_DONE);
-		n_running--;
-		n_done++;
+		snprintf(t->error, sizeof(t->error), "Resolving timed out after %d milliseconds", timeout);
+		truust_http_transfer_linger(t);
+		set_done(t, CURLE_OPERATION_TIMEDOUT);
 	}
 }
 
@@ -245,7 +286,7 @@ truust_http_release(TruustHttpRequest *req)
 		req->transfer = NULL;
 		return;
 	}
-	if (t->state != TRUUST_TRANSFER_COLLECTED)
+	if (t->state != TRUUST_TRANSFER_COLLECTED || t->in_multi)
 	{
 		truust_http_abandon(req);
 		return;
@@ -257,34 +298,25 @@ truust_http_release(TruustHttpRequest *req)
 	req->response_len = 0;
 }
 
-/*
- * Give up a transfer in any state, without a look at its request.  Never
- * raises.
- *
- * libcurl joins the thread of a resolver that is under way, and the resolver
- * may take half a minute; where it cannot be told to leave the thread alone,
- * the transfer stays in the multi handle until the resolver is through, and
- * then finds no socket to connect with.
- */
+/* Give up a transfer in any state, without a look at its request.  Never raises. */
 static void
 give_up(TruustHttpTransfer *t)
 {
-	t->req = NULL;
-	t->owner = NULL;
 	if (t->state == TRUUST_TRANSFER_RUNNING)
-	{
 		n_running--;
-		if (t->resolving && !truust_http_has_quick_exit)
-		{
-			truust_http_transfer_wipe(t);
-			t->state = TRUUST_TRANSFER_ZOMBIE;
-			return;
-		}
-		truust_http_remove(t->easy);
-	}
 	else if (t->state == TRUUST_TRANSFER_DONE)
 		n_done--;
 	dlist_delete(&t->node);
+	t->req = NULL;
+	t->owner = NULL;
+	if (holds_resolver(t))
+	{
+		truust_http_transfer_linger(t);
+		t->state = TRUUST_TRANSFER_ZOMBIE;
+		return;
+	}
+	if (t->in_multi)
+		truust_http_remove(t);
 	truust_http_transfer_destroy(t);
 }
 
@@ -311,7 +343,7 @@ give_up_list(dlist_head *list, bool all, ResourceOwner owner)
 	{
 		TruustHttpTransfer *t = dlist_container(TruustHttpTransfer, node, iter.cur);
 
-		if (t->state == TRUUST_TRANSFER_ZOMBIE || !(all || t->owner == owner))
+		if (!all && t->owner != owner)
 			continue;
 		give_up(t);
 		n++;

@@ -28,7 +28,7 @@ typedef enum TruustTransferState
 	TRUUST_TRANSFER_RUNNING,
 	TRUUST_TRANSFER_DONE,	   /* result is in the request, which nobody has collected */
 	TRUUST_TRANSFER_COLLECTED, /* handed out, waits for its release */
-	TRUUST_TRANSFER_ZOMBIE	   /* given up while its name was being resolved */
+	TRUUST_TRANSFER_ZOMBIE	   /* given up, and in no list: waits for its resolver (see http.c) */
 } TruustTransferState;
 
 /* The headers of a request, in the order in which they are sent. */
@@ -50,6 +50,7 @@ typedef struct TruustHttpTransfer
 	dlist_node			node; /* in the list of its state */
 	TruustTransferState state;
 	CURL			   *easy;
+	bool				in_multi;	/* libcurl is at work on it */
 	TruustHttpRequest  *req;		/* NULL once given up: its memory may be gone */
 	ResourceOwner		owner;		/* NULL: the process */
 	int64				started_at; /* us */
@@ -87,6 +88,11 @@ typedef struct TruustHttpTransfer
 	char error[CURL_ERROR_SIZE];
 } TruustHttpTransfer;
 
+/* ---- http.c ---- */
+
+/* Called before libcurl gets to work: end what libcurl must not end by itself (see http.c). */
+extern void truust_http_end_resolving(void);
+
 /* ---- http_transfer.c ---- */
 
 /* Whether this libcurl tells when a request is about to be sent, and can leave a resolver behind. */
@@ -105,8 +111,8 @@ extern void truust_http_transfer_recycle(TruustHttpTransfer *t);
 /* Free it.  It must not be in the multi handle. */
 extern void truust_http_transfer_destroy(TruustHttpTransfer *t);
 
-/* Forget the key of a transfer. */
-extern void truust_http_transfer_wipe(TruustHttpTransfer *t);
+/* Forget the key of a transfer, and let libcurl take all the time that it wants for what is left. */
+extern void truust_http_transfer_linger(TruustHttpTransfer *t);
 
 /* ---- http_wait.c ---- */
 
@@ -126,8 +132,8 @@ extern void truust_http_reserve(int n);
 extern void truust_http_reap(void);
 
 /* Add to and remove from libcurl's multi handle; adding begins the work. */
-extern CURLMcode truust_http_add(CURL *easy);
-extern void		 truust_http_remove(CURL *easy);
+extern CURLMcode truust_http_add(TruustHttpTransfer *t);
+extern void		 truust_http_remove(TruustHttpTransfer *t);
 
 /* The next transfer that libcurl is through with, or NULL; removed from the multi handle. */
 extern TruustHttpTransfer *truust_http_finished(CURLcode *code);

@@ -43,6 +43,7 @@
 #define READ_CONNECTION_AGE 60L	  /* s */
 #define WRITE_CONNECTION_AGE 4L	  /* s; the shortest habit of common servers is 5 */
 #define UPLOAD_BUFFER_SIZE 16384L /* bytes; libcurl's minimum */
+#define LINGER_TIME 3600000L	  /* ms; longer than any resolver takes */
 #define CA_CACHE_TIME 300L		  /* s until a changed CA file is read again */
 
 bool truust_http_has_prereq = false;
@@ -86,8 +87,8 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	TruustHttpTransfer *t = arg;
 
 	t->resolving = false;
-	if (t->state == TRUUST_TRANSFER_ZOMBIE)
-		return CURL_SOCKET_BAD;
+	if (t->state != TRUUST_TRANSFER_RUNNING)
+		return CURL_SOCKET_BAD; /* given up meanwhile */
 	return truust_http_open_socket(NULL, purpose, address);
 }
 
@@ -496,8 +497,8 @@ truust_http_transfer_get(TruustHttpRequest *req)
 	return t;
 }
 
-void
-truust_http_transfer_wipe(TruustHttpTransfer *t)
+static void
+wipe_key(TruustHttpTransfer *t)
 {
 	if (t->authorization)
 		explicit_bzero(t->authorization, t->authorization_size);
@@ -505,9 +506,18 @@ truust_http_transfer_wipe(TruustHttpTransfer *t)
 }
 
 void
+truust_http_transfer_linger(TruustHttpTransfer *t)
+{
+	wipe_key(t);
+	(void) curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, 0L);
+	(void) curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, LINGER_TIME);
+	t->request_timeout = t->connect_timeout = -1; /* to be set anew */
+}
+
+void
 truust_http_transfer_recycle(TruustHttpTransfer *t)
 {
-	truust_http_transfer_wipe(t);
+	wipe_key(t);
 	t->req = NULL;
 	t->owner = NULL;
 	t->state = TRUUST_TRANSFER_FREE;
@@ -529,7 +539,7 @@ truust_http_transfer_recycle(TruustHttpTransfer *t)
 void
 truust_http_transfer_destroy(TruustHttpTransfer *t)
 {
-	truust_http_transfer_wipe(t);
+	wipe_key(t);
 	if (t->easy)
 		curl_easy_cleanup(t->easy);
 	free(t->authorization);

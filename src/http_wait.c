@@ -330,20 +330,24 @@ on_timer(CURLM *multi, long timeout_ms, void *arg)
 }
 
 CURLMcode
-truust_http_add(CURL *easy)
+truust_http_add(TruustHttpTransfer *t)
 {
-	CURLMcode code = curl_multi_add_handle(engine.multi, easy);
+	CURLMcode code = curl_multi_add_handle(engine.multi, t->easy);
 
 	if (code == CURLM_OK)
+	{
+		t->in_multi = true;
 		work_on_timer();
+	}
 	return code;
 }
 
 void
-truust_http_remove(CURL *easy)
+truust_http_remove(TruustHttpTransfer *t)
 {
 	engine.account_in_doubt = true;
-	(void) curl_multi_remove_handle(engine.multi, easy);
+	(void) curl_multi_remove_handle(engine.multi, t->easy);
+	t->in_multi = false;
 }
 
 TruustHttpTransfer *
@@ -354,8 +358,9 @@ truust_http_finished(CURLcode *code)
 
 	while ((message = curl_multi_info_read(engine.multi, &unused)) != NULL)
 	{
-		CURL *easy = message->easy_handle;
-		char *transfer = NULL;
+		CURL			   *easy = message->easy_handle;
+		TruustHttpTransfer *t = NULL;
+		char *private = NULL;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
@@ -364,8 +369,10 @@ truust_http_finished(CURLcode *code)
 			engine.account_in_doubt = true;
 		/* the message is gone with this */
 		(void) curl_multi_remove_handle(engine.multi, easy);
-		(void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
-		return (TruustHttpTransfer *) transfer;
+		(void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+		t = (TruustHttpTransfer *) private;
+		t->in_multi = false;
+		return t;
 	}
 	return NULL;
 }

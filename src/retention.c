@@ -16,8 +16,8 @@
 #include "webhook.h"
 #include "worker.h"
 
-#define STEP 1000				/* rows */
-#define INTERVAL (10 * USECS_PER_SEC)	/* between looks that found nothing more */
+#define STEP 1000					  /* rows */
+#define INTERVAL (10 * USECS_PER_SEC) /* between looks that found nothing more */
 
 static TimestampTz next_step = 0;
 
@@ -25,13 +25,13 @@ static TimestampTz next_step = 0;
 static uint64
 remove_events(Datum before)
 {
-	static TruustStatement delete = {
-		"DELETE FROM truust.events WHERE id = ANY (ARRAY("
-		"SELECT old.id FROM (SELECT e.id, e.applied_at FROM truust.events e ORDER BY e.id LIMIT $2) AS old "
-		"WHERE old.applied_at < $1))",
-		2, {TIMESTAMPTZOID, INT8OID}
-	};
-	Datum		values[2] = {before, Int64GetDatum(STEP)};
+	static TruustStatement delete = {"DELETE FROM truust.events WHERE id = ANY (ARRAY("
+									 "SELECT old.id FROM (SELECT e.id, e.applied_at FROM "
+									 "truust.events e ORDER BY e.id LIMIT $2) AS old "
+									 "WHERE old.applied_at < $1))",
+									 2,
+									 {TIMESTAMPTZOID, INT8OID}};
+	Datum values[2] = {before, Int64GetDatum(STEP)};
 
 	return truust_statement_run(&delete, values, NULL, 0);
 }
@@ -42,29 +42,30 @@ remove_requests(Datum before)
 {
 	static TruustStatement delete = {
 		"DELETE FROM truust.requests WHERE id = ANY (ARRAY("
-		"SELECT r.id FROM truust.requests r WHERE r.finished_at < $1 AND r.state IN ('done', 'failed') "
+		"SELECT r.id FROM truust.requests r WHERE r.finished_at < $1 AND r.state IN ('done', "
+		"'failed') "
 		"AND coalesce(r.done_state, 'done') = 'done' ORDER BY r.finished_at LIMIT $2))",
-		2, {TIMESTAMPTZOID, INT8OID}
-	};
-	Datum		values[2] = {before, Int64GetDatum(STEP)};
+		2,
+		{TIMESTAMPTZOID, INT8OID}};
+	Datum values[2] = {before, Int64GetDatum(STEP)};
 
 	return truust_statement_run(&delete, values, NULL, 0);
 }
 
 bool
-truust_retention_step(void)
+truust_retention_step(bool now)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz time = GetCurrentTimestamp();
 	Datum		before;
 	bool		more;
 
-	if (truust_retention < 0 || now < next_step)
+	if (truust_retention < 0 || (!now && time < next_step))
 		return false;
-	before = TimestampTzGetDatum(now - truust_retention * USECS_PER_MINUTE);
+	before = TimestampTzGetDatum(time - truust_retention * USECS_PER_MINUTE);
 	truust_worker_begin();
 	more = remove_events(before) == STEP;
 	more |= remove_requests(before) == STEP;
 	truust_worker_commit();
-	next_step = more ? 0 : now + INTERVAL;
+	next_step = more ? 0 : time + INTERVAL;
 	return more;
 }

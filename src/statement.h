@@ -30,7 +30,8 @@ typedef struct TruustStatement
 /*
  * Execute in the current SPI connection.  nulls may be NULL (none is).  limit
  * 0: all rows.  Returns the number of rows, which are in SPI_tuptable where the
- * statement returns any.  Raises whatever the statement does.
+ * statement returns any.  The current memory context stays what it is.  Raises
+ * whatever the statement does.
  */
 extern uint64 truust_statement_run(TruustStatement *statement, Datum *values, const bool *nulls,
 								   long limit);

@@ -34,108 +34,108 @@ struct TruustEvent;
 /* What becomes of a row of the intake in this batch. */
 typedef enum TruustFate
 {
-	TRUUST_FATE_OPEN,			/* not decided yet */
-	TRUUST_FATE_DONE,			/* its events are applied: it leaves the intake */
-	TRUUST_FATE_LEFT,			/* stays as it is, to be looked at again soon */
-	TRUUST_FATE_WAITS,			/* behind another one of its order */
-	TRUUST_FATE_RETRY,			/* failed, again later */
-	TRUUST_FATE_DEAD			/* a person must look */
+	TRUUST_FATE_OPEN,  /* not decided yet */
+	TRUUST_FATE_DONE,  /* its events are applied: it leaves the intake */
+	TRUUST_FATE_LEFT,  /* stays as it is, to be looked at again soon */
+	TRUUST_FATE_WAITS, /* behind another one of its order */
+	TRUUST_FATE_RETRY, /* failed, again later */
+	TRUUST_FATE_DEAD   /* a person must look */
 } TruustFate;
 
 /* A row of the intake. */
 typedef struct TruustWebhook
 {
-	int64		id;
-	ItemPointer tid;
-	char	   *event;			/* as the sender called it, or NULL */
-	bytea	   *body;
-	const char *server;
+	int64		 id;
+	ItemPointer	 tid;
+	char		*event; /* as the sender called it, or NULL */
+	bytea		*body;
+	const char	*server;
 	TruustSource source;
-	TimestampTz received_at;
-	int			attempts;		/* that failed so far */
-	int64		order_id;		/* as read on arrival, then as understood; 0: none */
+	TimestampTz	 received_at;
+	int			 attempts; /* that failed so far */
+	int64		 order_id; /* as read on arrival, then as understood; 0: none */
 
 	struct TruustEvent *events;
-	int			n_events;
+	int					n_events;
 
 	TruustFate	fate;
-	bool		passing;		/* RETRY: not the event's fault, does not count as an attempt */
-	TimestampTz next_attempt_at;	/* RETRY, WAITS */
-	char	   *reason;			/* RETRY, DEAD: a sentence, for who may see the body */
-	const char *kind;			/* DEAD: the same for everybody */
+	bool		passing;		 /* RETRY: not the event's fault, does not count as an attempt */
+	TimestampTz next_attempt_at; /* RETRY, WAITS */
+	char	   *reason;			 /* RETRY, DEAD: a sentence, for who may see the body */
+	const char *kind;			 /* DEAD: the same for everybody */
 } TruustWebhook;
 
 /* What the API says of an order. */
 typedef struct TruustLook
 {
-	TruustOrderKey key;			/* must be first */
-	Oid			role;			/* whose key to ask with, InvalidOid: to be found */
-	bool		want_payin;
-	bool		want_payout;
+	TruustOrderKey key;	 /* must be first */
+	Oid			   role; /* whose key to ask with, InvalidOid: to be found */
+	bool		   want_payin;
+	bool		   want_payout;
 
-	bool		done;			/* an answer that counts: found or not */
-	bool		missing;		/* the API does not know the order */
+	bool		done;	 /* an answer that counts: found or not */
+	bool		missing; /* the API does not know the order */
 	Jsonb	   *order;
-	Jsonb	   *payin;			/* NULL: none, or not asked */
+	Jsonb	   *payin; /* NULL: none, or not asked */
 	Jsonb	   *payout;
-	Jsonb	   *body;			/* all of it in the shape of a webhook's body */
-	TimestampTz at;				/* just before it was asked */
-	char	   *error;			/* why there is no answer */
-	bool		later;			/* the server, not the order, is why */
+	Jsonb	   *body;  /* all of it in the shape of a webhook's body */
+	TimestampTz at;	   /* just before it was asked */
+	char	   *error; /* why there is no answer */
+	bool		later; /* the server, not the order, is why */
 } TruustLook;
 
 /* One event out of a body. */
 typedef struct TruustEvent
 {
 	TruustWebhook *webhook;
-	char	   *name;			/* as this extension spells it; NULL: neither the sender nor the body says */
-	char	   *claim;			/* status that it says the order has, or NULL */
+	char	   *name;  /* as this extension spells it; NULL: neither the sender nor the body says */
+	char	   *claim; /* status that it says the order has, or NULL */
 	int64		order_id;
-	Jsonb	   *body;			/* the event's own object */
-	Jsonb	   *order;			/* in it: the order, payin, payout, or NULL */
+	Jsonb	   *body;  /* the event's own object */
+	Jsonb	   *order; /* in it: the order, payin, payout, or NULL */
 	Jsonb	   *payin;
 	Jsonb	   *payout;
-	int64		payin_id;		/* 0: none */
+	int64		payin_id; /* 0: none */
 	int64		payout_id;
-	uint64		digest;			/* how a duplicate is known */
-	char	   *replayed_status;	/* a replay: as history has it */
+	uint64		digest;			 /* how a duplicate is known */
+	char	   *replayed_status; /* a replay: as history has it */
 	char	   *replayed_previous;
-	bool		needs_look;		/* the body is not to be taken at its word */
-	TruustLook *look;			/* what the API says, where it was asked */
+	bool		needs_look; /* the body is not to be taken at its word */
+	TruustLook *look;		/* what the API says, where it was asked */
 } TruustEvent;
 
 /* An event that took effect: for handlers and listeners. */
 typedef struct TruustApplied
 {
-	TruustHistory row;
+	TruustHistory  row;
 	TruustWebhook *webhook;
-	Jsonb	   *body;
+	Jsonb		  *body;
 } TruustApplied;
 
 /* A batch in the making; lives in a memory context of its own, over several transactions. */
 typedef struct TruustBatch
 {
-	MemoryContext cxt;
+	MemoryContext  cxt;
 	TruustWebhook *rows;
-	int			n;
-	bool		waiting_exist;	/* there are rows in state retry */
-	HTAB	   *looks;			/* TruustLook, NULL: nothing was asked */
+	int			   n;
+	bool		   waiting_exist; /* there are rows in state retry */
+	HTAB		  *looks;		  /* TruustLook, NULL: nothing was asked */
 } TruustBatch;
 
 /* What deciding a piece of a batch leads to; one for each attempt. */
 typedef struct TruustOutcomeSet
 {
-	HTAB	   *orders;
-	HTAB	   *payins;
-	HTAB	   *payouts;
-	TruustHistory **history;	/* in the order of application */
-	int			n_history;
-	int			max_history;
-	TruustApplied **applied;	/* the part of history that handlers and listeners are told */
-	int			n_applied;
-	int			n_stale;
-	int			n_duplicate;
-	int			n_unconfirmed;
+	HTAB		   *orders;
+	HTAB		   *payins;
+	HTAB		   *payouts;
+	TruustHistory **history; /* in the order of application */
+	int				n_history;
+	int				max_history;
+	TruustApplied **applied; /* the part of history that handlers and listeners are told */
+	int				n_applied;
+	int				n_stale;
+	int				n_duplicate;
+	int				n_unconfirmed;
 } TruustOutcomeSet;
 
 /* webhook_name.c */
@@ -170,7 +170,7 @@ extern long truust_webhooks_next_due(void);
 /* webhook_look.c */
 
 /* A set of looks, and the look at an order in it (entered if it is not there yet). */
-extern HTAB *truust_looks_set(long n);
+extern HTAB		  *truust_looks_set(long n);
 extern TruustLook *truust_look_enter(HTAB *looks, int64 id, const char *server);
 
 /*
@@ -201,14 +201,14 @@ extern void truust_fetch_finish(TruustBatch *batch);
 
 /* webhook_decide.c */
 extern TruustOutcomeSet *truust_decide_begin(long n);
-extern void truust_decide_load(TruustOutcomeSet *set, TruustWebhook **rows, int n);
-extern void truust_decide(TruustOutcomeSet *set, TruustWebhook *row);
-extern void truust_decide_end(TruustOutcomeSet *set, TruustWebhook **rows, int n);
+extern void				 truust_decide_load(TruustOutcomeSet *set, TruustWebhook **rows, int n);
+extern void				 truust_decide(TruustOutcomeSet *set, TruustWebhook *row);
+extern void				 truust_decide_end(TruustOutcomeSet *set, TruustWebhook **rows, int n);
 
 /* webhook_apply.c */
 
 /* Apply what is open in a batch, in the current transaction; every row has a fate then. Returns how many were done. */
-extern int	truust_batch_apply(TruustBatch *batch);
+extern int truust_batch_apply(TruustBatch *batch);
 
 /* webhook_fate.c */
 
@@ -233,12 +233,12 @@ extern bool truust_sync_step(void);
 
 /* retention.c */
 
-/* Remove some history that is old enough; whether there is more. */
-extern bool truust_retention_step(void);
+/* Remove some history that is old enough (now: whenever the last step was); whether there is more. */
+extern bool truust_retention_step(bool now);
 
 /* webhook_worker.c */
 
 /* From _PG_init: makes webhooks part of CALL truust_drain(). */
 extern void truust_webhooks_init(void);
 
-#endif							/* TRUUST_WEBHOOK_H */
+#endif /* TRUUST_WEBHOOK_H */

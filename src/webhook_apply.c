@@ -30,18 +30,19 @@
 #include "stats.h"
 #include "webhook.h"
 
-#define MAX_NOTIFIED_STATUS 1000	/* bytes; a payload must stay under 8000 */
+#define MAX_NOTIFIED_STATUS 1000 /* bytes; a payload must stay under 8000 */
+#define MAX_REASON 1000			 /* bytes */
 #define FIELD_BUYER_LINK 5
 
 /* Rows that are tried together. */
 typedef struct Piece
 {
-	TruustWebhook **rows;
-	int			n;
-	bool		has_handlers;
-	TruustWebhook *current;		/* whose handler is running */
-	bool		again;			/* an order came into being meanwhile */
-	bool		changed;		/* somebody changed a row meanwhile */
+	TruustWebhook	**rows;
+	int				  n;
+	bool			  has_handlers;
+	TruustWebhook	 *current; /* whose handler is running */
+	bool			  again;   /* an order came into being meanwhile */
+	bool			  changed; /* somebody changed a row meanwhile */
 	TruustOutcomeSet *set;
 } Piece;
 
@@ -52,8 +53,10 @@ append_status(StringInfo buf, const char *key, const char *status)
 	if (status == NULL)
 		appendStringInfoString(buf, "null");
 	else
-		escape_json(buf, strlen(status) <= MAX_NOTIFIED_STATUS ? status
-					: pnstrdup(status, pg_mbcliplen(status, strlen(status), MAX_NOTIFIED_STATUS)));
+		escape_json(
+			buf, strlen(status) <= MAX_NOTIFIED_STATUS
+					 ? status
+					 : pnstrdup(status, pg_mbcliplen(status, strlen(status), MAX_NOTIFIED_STATUS)));
 }
 
 /* Tell who listens. */
@@ -69,8 +72,10 @@ notify(TruustApplied **applied, int n)
 
 		resetStringInfo(&buf);
 		appendStringInfoString(&buf, "{\"event\": ");
-		escape_json(&buf, strlen(h->event) <= MAX_NOTIFIED_STATUS ? h->event
-					: pnstrdup(h->event, pg_mbcliplen(h->event, strlen(h->event), MAX_NOTIFIED_STATUS)));
+		escape_json(&buf, strlen(h->event) <= MAX_NOTIFIED_STATUS
+							  ? h->event
+							  : pnstrdup(h->event, pg_mbcliplen(h->event, strlen(h->event),
+																MAX_NOTIFIED_STATUS)));
 		appendStringInfo(&buf, ", \"order_id\": " INT64_FORMAT, h->order_id);
 		append_status(&buf, "status", h->status);
 		append_status(&buf, "previous_status", h->previous_status);
@@ -83,24 +88,26 @@ notify(TruustApplied **applied, int n)
 static void
 update_tables_of(HTAB *orders, const char *server)
 {
-	long		max = hash_get_num_entries(orders);
-	int64	   *ids = palloc(sizeof(int64) * max);
-	char	  **statuses = palloc(sizeof(char *) * max);
-	char	  **links = palloc(sizeof(char *) * max);
-	int			n = 0;
+	long			max = hash_get_num_entries(orders);
+	int64		   *ids = palloc(sizeof(int64) * max);
+	char		  **statuses = palloc(sizeof(char *) * max);
+	char		  **links = palloc(sizeof(char *) * max);
+	int				n = 0;
 	HASH_SEQ_STATUS scan;
-	TruustOrder *order;
+	TruustOrder	   *order;
 
 	hash_seq_init(&scan, orders);
 	while ((order = hash_seq_search(&scan)) != NULL)
 	{
-		if (!order->notify_tables || order->status == NULL || strcmp(order->key.server, server) != 0)
+		if (!order->notify_tables || order->status == NULL ||
+			strcmp(order->key.server, server) != 0)
 			continue;
 		order->notify_tables = false;
 		ids[n] = order->key.id;
 		statuses[n] = order->status;
 		links[n++] = order->has_field[FIELD_BUYER_LINK]
-			? TextDatumGetCString(order->fields[FIELD_BUYER_LINK]) : NULL;
+						 ? TextDatumGetCString(order->fields[FIELD_BUYER_LINK])
+						 : NULL;
 	}
 	truust_attached_update(server, n, ids, statuses, links);
 }
@@ -109,7 +116,7 @@ static void
 update_tables(HTAB *orders)
 {
 	HASH_SEQ_STATUS scan;
-	TruustOrder *order;
+	TruustOrder	   *order;
 
 	hash_seq_init(&scan, orders);
 	while ((order = hash_seq_search(&scan)) != NULL)
@@ -122,10 +129,9 @@ static void
 delete_rows(Piece *piece)
 {
 	static TruustStatement delete = {
-		"DELETE FROM truust.webhooks WHERE ctid = ANY ($1)", 1, {TIDARRAYOID}
-	};
+		"DELETE FROM truust.webhooks WHERE ctid = ANY ($1)", 1, {TIDARRAYOID}};
 	TruustColumn tids;
-	Datum		value;
+	Datum		 value;
 
 	truust_column_init(&tids, TIDOID, piece->n);
 	for (int i = 0; i < piece->n; i++)
@@ -137,9 +143,8 @@ delete_rows(Piece *piece)
 	if (truust_statement_run(&delete, &value, NULL, 0) == (uint64) tids.n)
 		return;
 	piece->changed = true;
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("a webhook was changed by somebody else at the same moment")));
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("a webhook was changed by somebody else at the same moment")));
 }
 
 /*
@@ -148,7 +153,7 @@ delete_rows(Piece *piece)
 static void
 apply_piece(void *arg)
 {
-	Piece	   *piece = arg;
+	Piece			 *piece = arg;
 	TruustOutcomeSet *set = truust_decide_begin(piece->n);
 
 	piece->set = set;
@@ -163,9 +168,8 @@ apply_piece(void *arg)
 	if (!truust_orders_write(set->orders))
 	{
 		piece->again = true;
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("an order was noted by somebody else at the same moment")));
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("an order was noted by somebody else at the same moment")));
 	}
 	truust_payments_write(set->payins, false);
 	truust_payments_write(set->payouts, true);
@@ -180,7 +184,7 @@ apply_piece(void *arg)
 static int
 finish_piece(Piece *piece)
 {
-	int			done = 0;
+	int done = 0;
 
 	for (int i = 0; i < piece->n; i++)
 	{
@@ -203,17 +207,22 @@ reason_of(const ErrorData *edata)
 	const char *whose = edata->context ? strstr(edata->context, "handler ") : NULL;
 	int			len = whose ? (int) strcspn(whose, "\n") : 0;
 
-	return psprintf("%s (SQLSTATE %s%s%.*s)", edata->message, unpack_sql_state(edata->sqlerrcode),
-					whose ? ", " : "", len, whose ? whose : "");
+	int words = (int) strlen(edata->message);
+
+	return psprintf("%.*s (SQLSTATE %s%s%.*s)",
+					pg_mbcliplen(edata->message, words, Min(words, MAX_REASON)), edata->message,
+					unpack_sql_state(edata->sqlerrcode), whose ? ", " : "", len,
+					whose ? whose : "");
 }
 
-/* A row failed by itself: it waits, or is given up. */
+/* A row failed by itself: it waits, or is given up.  by_handler: while its handler ran. */
 static void
-fail_row(TruustBatch *batch, TruustWebhook *row, ErrorData *edata)
+fail_row(TruustBatch *batch, TruustWebhook *row, ErrorData *edata, bool by_handler)
 {
 	MemoryContext old = MemoryContextSwitchTo(batch->cxt);
 
-	row->passing = truust_error_is_passing(edata);
+	row->passing = truust_error_is_passing(edata) ||
+				   (edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE && !by_handler);
 	row->reason = reason_of(edata);
 	MemoryContextSwitchTo(old);
 	if (!row->passing && row->attempts + 1 >= truust_max_attempts)
@@ -223,10 +232,9 @@ fail_row(TruustBatch *batch, TruustWebhook *row, ErrorData *edata)
 		return;
 	}
 	row->fate = TRUUST_FATE_RETRY;
-	row->next_attempt_at =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									truust_backoff(row->attempts + 1, truust_retry_delay,
-												   truust_max_retry_delay));
+	row->next_attempt_at = TimestampTzPlusMilliseconds(
+		GetCurrentTimestamp(),
+		truust_backoff(row->attempts + 1, truust_retry_delay, truust_max_retry_delay));
 	for (TruustWebhook *later = row + 1; later < batch->rows + batch->n; later++)
 		if (later->fate == TRUUST_FATE_OPEN && later->order_id == row->order_id)
 		{
@@ -239,7 +247,7 @@ fail_row(TruustBatch *batch, TruustWebhook *row, ErrorData *edata)
 static int
 collect(TruustBatch *batch, int start, int size, Piece *piece)
 {
-	int			i;
+	int i;
 
 	piece->n = 0;
 	for (i = start; i < batch->n && piece->n < size; i++)
@@ -269,11 +277,11 @@ reopen(Piece *piece)
 int
 truust_batch_apply(TruustBatch *batch)
 {
-	Piece		piece = {.has_handlers = truust_handlers_load()};
-	int			start = 0;
-	int			size = Max(batch->n, 1);
-	int			again = 0;
-	int			done = 0;
+	Piece		  piece = {.has_handlers = truust_handlers_load()};
+	int			  start = 0;
+	int			  size = Max(batch->n, 1);
+	int			  again = 0;
+	int			  done = 0;
 	MemoryContext cxt = AllocSetContextCreate(batch->cxt, "truust piece", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
 
@@ -281,8 +289,8 @@ truust_batch_apply(TruustBatch *batch)
 	old = MemoryContextSwitchTo(cxt);
 	while (start < batch->n)
 	{
-		int			next = collect(batch, start, size, &piece);
-		ErrorData  *edata;
+		int		   next = collect(batch, start, size, &piece);
+		ErrorData *edata;
 
 		if (piece.n == 0)
 			break;
@@ -298,7 +306,7 @@ truust_batch_apply(TruustBatch *batch)
 		{
 			reopen(&piece);
 			if (piece.again && again++ < 3)
-				;				/* what was in the way is visible now */
+				; /* what was in the way is visible now */
 			else if (piece.n > 1)
 				size = smaller(&piece);
 			else
@@ -306,7 +314,7 @@ truust_batch_apply(TruustBatch *batch)
 				if (piece.changed)
 					piece.rows[0]->fate = TRUUST_FATE_LEFT;
 				else
-					fail_row(batch, piece.rows[0], edata);
+					fail_row(batch, piece.rows[0], edata, piece.current != NULL);
 				start = next;
 			}
 		}

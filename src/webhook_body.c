@@ -12,9 +12,12 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 #include "webhook.h"
+
+#define MAX_PROBLEM 1000 /* bytes of the parser's words, which quote the body */
 
 #define DIGEST_SEED UINT64CONST(0x7472757573740001)
 #define STAND_IN_SEED UINT64CONST(0x7472757573740002)
@@ -30,7 +33,7 @@ give_up(TruustWebhook *row, char *reason)
 static Jsonb *
 get_object(Jsonb *object, const char *field)
 {
-	Jsonb	   *value = truust_json_get(object, field);
+	Jsonb *value = truust_json_get(object, field);
 
 	return value && JB_ROOT_IS_OBJECT(value) ? value : NULL;
 }
@@ -39,7 +42,7 @@ get_object(Jsonb *object, const char *field)
 static char *
 get_word(Jsonb *object, const char *field)
 {
-	char	   *word = object ? truust_json_get_text(object, field) : NULL;
+	char *word = object ? truust_json_get_text(object, field) : NULL;
 
 	return word && *word ? word : NULL;
 }
@@ -47,7 +50,7 @@ get_word(Jsonb *object, const char *field)
 static char *
 payment_event(const char *kind, const char *status)
 {
-	char	   *name = psprintf("%s.%s", kind, status);
+	char *name = psprintf("%s.%s", kind, status);
 
 	for (char *p = name; *p; p++)
 		*p = pg_ascii_tolower((unsigned char) *p);
@@ -58,8 +61,8 @@ payment_event(const char *kind, const char *status)
 static char *
 name_from_body(const TruustEvent *event)
 {
-	char	   *payout_status = get_word(event->payout, "status");
-	char	   *payin_status = get_word(event->payin, "status");
+	char *payout_status = get_word(event->payout, "status");
+	char *payin_status = get_word(event->payin, "status");
 
 	if (payout_status && (event->claim == NULL || strcmp(payout_status, "CREATED") == 0))
 		return payment_event("payout", payout_status);
@@ -97,8 +100,8 @@ digest(const TruustEvent *event)
 	if (truust_order_state_of_event(name) || strncmp(name, "order.", 6) == 0 ||
 		(truust_event_is_payment(name, &payout) && (payout ? event->payout_id : event->payin_id)))
 	{
-		char	   *payin_status = get_word(event->payin, "status");
-		char	   *payout_status = get_word(event->payout, "status");
+		char *payin_status = get_word(event->payin, "status");
+		char *payout_status = get_word(event->payout, "status");
 
 		text = psprintf("%s\x1f%s\x1f" INT64_FORMAT "\x1f%s\x1f" INT64_FORMAT "\x1f%s", name,
 						event->claim ? event->claim : "", event->payin_id,
@@ -120,14 +123,14 @@ find_order_id(TruustEvent *event)
 	if (event->payin && truust_json_get_int64(event->payin, "escrow_id", &event->order_id))
 		return event->order_id > 0;
 	return event->payout && truust_json_get_int64(event->payout, "escrow_id", &event->order_id) &&
-		event->order_id > 0;
+		   event->order_id > 0;
 }
 
 /* What truust_replay() left: a piece of history. */
 static void
 read_replay(TruustEvent *event)
 {
-	Jsonb	   *replay = get_object(event->body, "replay");
+	Jsonb *replay = get_object(event->body, "replay");
 
 	event->name = get_word(replay, "event");
 	event->replayed_status = get_word(replay, "status");
@@ -176,7 +179,7 @@ read_event(TruustWebhook *row, TruustEvent *event, Jsonb *body)
 static void
 read_array(TruustWebhook *row, Jsonb *body)
 {
-	int			n = JB_ROOT_COUNT(body);
+	int n = JB_ROOT_COUNT(body);
 
 	if (n == 0)
 	{
@@ -197,11 +200,14 @@ read_array(TruustWebhook *row, Jsonb *body)
 void
 truust_webhook_understand(TruustWebhook *row)
 {
-	char	   *problem = NULL;
-	Jsonb	   *body = truust_json_parse(VARDATA_ANY(row->body), VARSIZE_ANY_EXHDR(row->body), &problem);
+	char  *problem = NULL;
+	Jsonb *body = truust_json_parse(VARDATA_ANY(row->body), VARSIZE_ANY_EXHDR(row->body), &problem);
 
 	if (body == NULL)
-		give_up(row, psprintf("the body cannot be read: %s", problem));
+		give_up(row,
+				psprintf("the body cannot be read: %.*s",
+						 pg_mbcliplen(problem, strlen(problem), Min(strlen(problem), MAX_PROBLEM)),
+						 problem));
 	else if (JB_ROOT_IS_ARRAY(body) && !JB_ROOT_IS_SCALAR(body))
 		read_array(row, body);
 	else

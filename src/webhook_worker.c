@@ -31,23 +31,24 @@
 #include "webhook.h"
 #include "worker.h"
 
-#define LEFT_PAUSE 500			/* ms until rows are looked at again whose order was locked */
-#define CHORE_INTERVAL 1000		/* ms between looks at what can wait: retention, overdue orders */
+#define LEFT_PAUSE 500		/* ms until rows are looked at again whose order was locked */
+#define CHORE_INTERVAL 1000 /* ms between looks at what can wait: retention, overdue orders */
 
 extern PGDLLEXPORT void truust_webhooks_main(Datum arg);
 
-static int64 position = 0;		/* id of the last row of the batch before, 0: from the beginning */
-static bool waiting_exist = true;	/* there may be rows in state retry */
+static int64	   position = 0; /* id of the last row of the batch before, 0: from the beginning */
+static bool		   waiting_exist = true; /* there may be rows in state retry */
 static TimestampTz next_chores = 0;
-static uint64 rows_done = 0;	/* in this process */
+static uint64	   rows_done = 0; /* in this process */
 
 /* How a batch went. */
 typedef struct BatchResult
 {
-	int			n;				/* rows read */
-	int			done;
-	int			left;
-	int64		last_id;
+	int	  n; /* rows read */
+	int	  done;
+	int	  left;
+	int64 last_id;
+	bool  not_ours; /* another process was at work */
 } BatchResult;
 
 static void
@@ -73,7 +74,7 @@ sum_up(TruustBatch *batch, int done)
 static struct TruustLooking *
 read_batch(TruustBatch *batch, bool due)
 {
-	MemoryContext old;
+	MemoryContext		  old;
 	struct TruustLooking *looking;
 
 	if (due)
@@ -96,9 +97,10 @@ static BatchResult
 run_batch(TruustBatch *batch, bool due)
 {
 	struct TruustLooking *looking;
-	int			done = 0;
+	int					  done = 0;
 
-	truust_worker_lock(TRUUST_WORKER_WEBHOOKS);
+	if (!truust_worker_lock(TRUUST_WORKER_WEBHOOKS))
+		return (BatchResult){.not_ours = true};
 	looking = read_batch(batch, due);
 	if (looking)
 	{
@@ -107,7 +109,8 @@ run_batch(TruustBatch *batch, bool due)
 		truust_looks_run(looking);
 		truust_worker_activity(TRUUST_SLOT_BUSY, "applying webhooks");
 		truust_worker_begin();
-		truust_worker_lock(TRUUST_WORKER_WEBHOOKS);
+		if (!truust_worker_lock(TRUUST_WORKER_WEBHOOKS))
+			return (BatchResult){.not_ours = true};
 		MemoryContextSwitchTo(batch->cxt);
 		truust_batch_read_again(batch);
 		truust_fetch_finish(batch);
@@ -134,7 +137,7 @@ do_chores(void)
 	truust_worker_share(&instance, &instances);
 	if (instance != 0 || now < next_chores)
 		return -1;
-	more = truust_retention_step();
+	more = truust_retention_step(false);
 	more |= truust_sync_step();
 	next_chores = more ? 0 : TimestampTzPlusMilliseconds(now, CHORE_INTERVAL);
 	return more ? 0 : -1;
@@ -152,13 +155,13 @@ shorter(long a, long b)
 static long
 time_to_wait(int left)
 {
-	long		wait = truust_servers_pause();
+	long wait = truust_servers_pause();
 
 	if (left > 0)
 		wait = shorter(wait, LEFT_PAUSE);
 	if (waiting_exist)
 	{
-		long		due;
+		long due;
 
 		truust_worker_begin();
 		due = truust_webhooks_next_due();
@@ -175,8 +178,8 @@ time_to_wait(int left)
 static BatchResult
 one_batch(bool due, bool *paused)
 {
-	TruustBatch batch = {0};
-	BatchResult result = {0};
+	TruustBatch	  batch = {0};
+	BatchResult	  result = {0};
 	MemoryContext old = CurrentMemoryContext;
 
 	batch.cxt = AllocSetContextCreate(old, "truust batch", ALLOCSET_DEFAULT_SIZES);
@@ -188,7 +191,8 @@ one_batch(bool due, bool *paused)
 	rows_done += result.done;
 	waiting_exist |= batch.waiting_exist;
 	for (int i = 0; i < batch.n && !waiting_exist; i++)
-		waiting_exist = batch.rows[i].fate == TRUUST_FATE_RETRY || batch.rows[i].fate == TRUUST_FATE_WAITS;
+		waiting_exist =
+			batch.rows[i].fate == TRUUST_FATE_RETRY || batch.rows[i].fate == TRUUST_FATE_WAITS;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(batch.cxt);
 	return result;
@@ -199,8 +203,8 @@ static long
 cycle(void)
 {
 	BatchResult due = {0};
-	BatchResult new;
-	bool		paused = false;
+	BatchResult new = {0};
+	bool paused = false;
 
 	if (waiting_exist)
 		due = one_batch(true, &paused);
@@ -211,6 +215,8 @@ cycle(void)
 		truust_worker_activity(TRUUST_SLOT_PAUSED, "paused");
 		return -1;
 	}
+	if (due.not_ours || new.not_ours)
+		return LEFT_PAUSE;
 	position = new.n < truust_batch_size ? 0 : new.last_id;
 	if (position != 0 || (due.n == truust_batch_size && due.left < due.n))
 		return 0;
@@ -232,11 +238,14 @@ truust_webhooks_main(Datum arg)
 static long
 drain_cycle(void)
 {
-	uint64		before = rows_done;
-	long		wait;
+	uint64 before = rows_done;
+	long   wait;
 
 	truust_servers_forget();
 	waiting_exist = true;
+	next_chores = 0;
+	while (truust_retention_step(true))
+		CHECK_FOR_INTERRUPTS();
 	wait = cycle();
 	return rows_done > before ? 0 : wait;
 }

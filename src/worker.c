@@ -23,6 +23,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -36,20 +37,20 @@
 #include "statement.h"
 #include "worker.h"
 
-#define MEASURE_INTERVAL 10000	/* ms */
-#define ERROR_PAUSE 200			/* ms after the first error in a row */
-#define MAX_ERROR_PAUSE 60000	/* ms */
+#define MEASURE_INTERVAL 10000 /* ms */
+#define ERROR_PAUSE 200		   /* ms after the first error in a row */
+#define MAX_ERROR_PAUSE 60000  /* ms */
 
-#define LOCK_WAIT "200"			/* ms that the extension's own statements wait for a lock */
+#define LOCK_WAIT "200" /* ms that the extension's own statements wait for a lock */
 
-#define LOCK_CLASS 0x54525553	/* our own among advisory locks */
-#define LOCK_SUBCLASS 5			/* pg_advisory_lock() uses 1 and 2 */
+#define LOCK_CLASS 0x54525553 /* our own among advisory locks */
+#define LOCK_SUBCLASS 5		  /* pg_advisory_lock() uses 1 and 2 */
 
-static bool in_worker = false;
+static bool				in_worker = false;
 static TruustWorkerArgs args = {InvalidOid, 0, 0, 1};
-static TimestampTz next_measure = 0;
-static TruustRoleState owner_state;
-static long (*work) (void);
+static TimestampTz		next_measure = 0;
+static TruustRoleState	owner_state;
+static long (*work)(void);
 
 void
 truust_worker_share(int *instance, int *instances)
@@ -117,34 +118,54 @@ truust_worker_commit(void)
 		SPI_commit();
 }
 
-void
-truust_worker_lock(TruustWorkerKind kind)
+static bool
+acquire(const LOCKTAG *tag, LOCKMODE mode)
 {
-	LOCKTAG		all;
-	LOCKTAG		share;
+	return LockAcquire(tag, mode, false, in_worker) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+static bool
+acquire_share(TruustWorkerKind kind)
+{
+	LOCKTAG all;
+	LOCKTAG share;
 
 	SET_LOCKTAG_ADVISORY(all, MyDatabaseId, LOCK_CLASS, kind << 16, LOCK_SUBCLASS);
 	if (args.instances == 1)
-	{
-		(void) LockAcquire(&all, ExclusiveLock, false, false);
-		return;
-	}
+		return acquire(&all, ExclusiveLock);
 	SET_LOCKTAG_ADVISORY(share, MyDatabaseId, LOCK_CLASS, (kind << 16) + 1 + args.instance,
 						 LOCK_SUBCLASS);
-	(void) LockAcquire(&all, RowExclusiveLock, false, false);
-	(void) LockAcquire(&share, ExclusiveLock, false, false);
+	return acquire(&all, RowExclusiveLock) && acquire(&share, ExclusiveLock);
+}
+
+bool
+truust_worker_lock(TruustWorkerKind kind)
+{
+	int	 saved = LockTimeout;
+	bool result = false;
+
+	PG_TRY();
+	{
+		LockTimeout = 0; /* a procedure waits for as long as a batch may take */
+		result = acquire_share(kind);
+	}
+	PG_FINALLY();
+	{
+		LockTimeout = saved;
+	}
+	PG_END_TRY();
+	return result;
 }
 
 /* Say what went wrong in the log and in truust_status(). */
 static void
 report(const ErrorData *edata)
 {
-	ereport(LOG,
-			(errcode(edata->sqlerrcode),
-			 errmsg("%s failed: %s", MyBgworkerEntry->bgw_name, edata->message),
-			 edata->detail ? errdetail_internal("%s", edata->detail) : 0,
-			 edata->hint ? errhint("%s", edata->hint) : 0,
-			 edata->context ? errcontext("%s", edata->context) : 0));
+	ereport(LOG, (errcode(edata->sqlerrcode),
+				  errmsg("%s failed: %s", MyBgworkerEntry->bgw_name, edata->message),
+				  edata->detail ? errdetail_internal("%s", edata->detail) : 0,
+				  edata->hint ? errhint("%s", edata->hint) : 0,
+				  edata->context ? errcontext("%s", edata->context) : 0));
 	truust_slot_error(edata->message);
 }
 
@@ -152,8 +173,8 @@ report(const ErrorData *edata)
 static void
 recover(MemoryContext cxt)
 {
-	ErrorData  *edata;
-	bool		gone;
+	ErrorData *edata;
+	bool	   gone;
 
 	HOLD_INTERRUPTS();
 	MemoryContextSwitchTo(cxt);
@@ -179,13 +200,13 @@ recover(MemoryContext cxt)
 static void
 measure(void)
 {
-	static TruustStatement select = {
-		"SELECT m.backlog, m.oldest_pending, m.dead_letters, m.uncertain FROM truust.measure($1) AS m",
-		1, {TEXTOID}
-	};
-	Datum		kind = CStringGetTextDatum(args.kind == TRUUST_WORKER_WEBHOOKS ? "webhooks" : "requests");
-	Datum		counts[4];
-	bool		nulls[4];
+	static TruustStatement select = {"SELECT m.backlog, m.oldest_pending, m.dead_letters, "
+									 "m.uncertain FROM truust.measure($1) AS m",
+									 1,
+									 {TEXTOID}};
+	Datum kind = CStringGetTextDatum(args.kind == TRUUST_WORKER_WEBHOOKS ? "webhooks" : "requests");
+	Datum counts[4];
+	bool  nulls[4];
 
 	if (args.instance != 0 || GetCurrentTimestamp() < next_measure)
 		return;
@@ -194,7 +215,8 @@ measure(void)
 	{
 		for (int i = 0; i < 4; i++)
 			counts[i] = truust_result(0, i + 1, &nulls[i]);
-		truust_slot_measured(DatumGetInt64(counts[0]), nulls[1] ? 0 : DatumGetTimestampTz(counts[1]),
+		truust_slot_measured(DatumGetInt64(counts[0]),
+							 nulls[1] ? 0 : DatumGetTimestampTz(counts[1]),
 							 DatumGetInt64(counts[2]), DatumGetInt64(counts[3]));
 	}
 	truust_worker_commit();
@@ -234,18 +256,18 @@ one_round(MemoryContext cxt, int *errors)
 static void
 loop(void)
 {
-	MemoryContext cxt = AllocSetContextCreate(TopMemoryContext, "truust cycle",
-											  ALLOCSET_DEFAULT_SIZES);
-	int			errors = 0;
+	MemoryContext cxt =
+		AllocSetContextCreate(TopMemoryContext, "truust cycle", ALLOCSET_DEFAULT_SIZES);
+	int errors = 0;
 
 	for (;;)
 	{
-		long		wait;
-		int			events;
+		long wait;
+		int	 events;
 
 		ResetLatch(MyLatch);
 		if (ProcDiePending)
-			proc_exit(0);		/* between cycles there is nothing to complain of */
+			proc_exit(0); /* between cycles there is nothing to complain of */
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
 		{
@@ -295,9 +317,9 @@ settle(void)
 }
 
 void
-truust_worker_main(TruustWorkerKind kind, int instance, long (*cycle) (void))
+truust_worker_main(TruustWorkerKind kind, int instance, long (*cycle)(void))
 {
-	TruustSlot	slot;
+	TruustSlot slot;
 
 	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
 	args.kind = kind;
@@ -311,7 +333,7 @@ truust_worker_main(TruustWorkerKind kind, int instance, long (*cycle) (void))
 	BackgroundWorkerUnblockSignals();
 
 	if (truust_slot_find(args.database, kind, instance, &slot) && slot.failed_starts >= 3)
-		proc_exit(0);			/* the database is gone, or lets nobody in */
+		proc_exit(0); /* the database is gone, or lets nobody in */
 	if (!truust_slot_take(args.database, kind, instance))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);

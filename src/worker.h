@@ -15,10 +15,10 @@
 /* What a worker process is started with, in bgw_extra. */
 typedef struct TruustWorkerArgs
 {
-	Oid			database;
-	int			kind;			/* TruustWorkerKind */
-	int			instance;		/* 0 .. instances - 1 */
-	int			instances;		/* workers of this kind that share the database's work */
+	Oid database;
+	int kind;	   /* TruustWorkerKind */
+	int instance;  /* 0 .. instances - 1 */
+	int instances; /* workers of this kind that share the database's work */
 } TruustWorkerArgs;
 
 /*
@@ -28,7 +28,7 @@ typedef struct TruustWorkerArgs
  * (0: more to do, -1: until woken or truust.naptime).  instance is 0 .. workers - 1.
  * Ends the process where the extension is gone.
  */
-extern void truust_worker_main(TruustWorkerKind kind, int instance, long (*cycle) (void));
+extern void truust_worker_main(TruustWorkerKind kind, int instance, long (*cycle)(void));
 
 /* Share of this process in the work of its kind; 0 of 1 outside a worker. */
 extern void truust_worker_share(int *instance, int *instances);
@@ -48,8 +48,9 @@ extern void truust_worker_commit(void);
 /*
  * Take, until the end of the transaction, the right to work on a kind of rows
  * (a lock that user's locks cannot collide with): the only one to do so, or
- * the only one of this share.
+ * the only one of this share.  A worker does not wait for it: false, somebody
+ * else is at work.  A procedure waits.
  */
-extern void truust_worker_lock(TruustWorkerKind kind);
+extern bool truust_worker_lock(TruustWorkerKind kind);
 
-#endif							/* TRUUST_WORKER_H */
+#endif /* TRUUST_WORKER_H */
