@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "utils/memutils.h"
 
 #include "drain.h"
 
@@ -19,15 +20,15 @@
 
 PG_FUNCTION_INFO_V1(truust_drain);
 
-static long (*pieces[MAX_PIECES])(void);
+static bool (*pieces[MAX_PIECES])(void);
 static int n_pieces = 0;
 
 void
-truust_drain_add(long (*cycle)(void))
+truust_drain_add(bool (*piece)(void))
 {
 	if (n_pieces == MAX_PIECES)
 		elog(ERROR, "too many pieces of work");
-	pieces[n_pieces++] = cycle;
+	pieces[n_pieces++] = piece;
 }
 
 static bool
@@ -43,23 +44,28 @@ is_atomic(FunctionCallInfo fcinfo)
 Datum
 truust_drain(PG_FUNCTION_ARGS)
 {
-	bool worked;
+	MemoryContext old = CurrentMemoryContext;
+	MemoryContext cxt;
+	bool		  worked;
 
 	if (is_atomic(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
 						errmsg("truust_drain() cannot run inside a transaction block"),
 						errdetail("It commits each batch by itself.")));
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "truust drain", ALLOCSET_DEFAULT_SIZES);
 	do
 	{
 		worked = false;
 		for (int i = 0; i < n_pieces; i++)
-			while (pieces[i]() == 0)
-			{
-				worked = true;
-				CHECK_FOR_INTERRUPTS();
-			}
+		{
+			MemoryContextSwitchTo(cxt);
+			worked |= pieces[i]();
+			MemoryContextReset(cxt);
+			CHECK_FOR_INTERRUPTS();
+		}
 	} while (worked);
+	MemoryContextSwitchTo(old);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -18,6 +18,8 @@
 #include "access/xact.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
@@ -348,6 +350,29 @@ truust_outbox_cycle(void)
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(truust_outbox.round);
 	return wait;
+}
+
+bool
+truust_outbox_drain(void)
+{
+	bool worked = false;
+
+	for (;;)
+	{
+		long wait = truust_outbox_cycle();
+
+		CHECK_FOR_INTERRUPTS();
+		worked |= wait == 0;
+		if (wait != 0 && !anything_in_hand())
+			return worked;
+		if (wait > 0)
+		{
+			/* what is claimed must go out before the procedure ends, at the pace that is allowed */
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait,
+							 PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+		}
+	}
 }
 
 void

@@ -317,8 +317,11 @@ extern void truust_outbox_alert(const char *kind, int64 id, const char *operatio
 /*
  * One round of the outbox's work: record, claim, send, wait for answers.
  * Returns ms to wait until the next round has something to do, 0 for at
- * once, -1 for when woken.  For the worker and for CALL truust_drain().
+ * once, -1 for when woken.
  */
 extern long truust_outbox_cycle(void);
+
+/* For CALL truust_drain(): rounds until nothing is due and nothing in hand; returns whether any did something. */
+extern bool truust_outbox_drain(void);
 
 #endif /* TRUUST_OUTBOX_H */

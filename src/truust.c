@@ -37,7 +37,7 @@ _PG_init(void)
 	truust_credentials_init();
 	truust_slots_init();
 	truust_webhooks_init();
-	truust_drain_add(truust_outbox_cycle);
+	truust_drain_add(truust_outbox_drain);
 	truust_utility_init();
 	truust_launcher_init();
 }

@@ -207,8 +207,8 @@ extern void				 truust_decide_end(TruustOutcomeSet *set, TruustWebhook **rows, i
 
 /* webhook_apply.c */
 
-/* Apply what is open in a batch, in the current transaction; every row has a fate then. Returns how many were done. */
-extern int truust_batch_apply(TruustBatch *batch);
+/* Apply what is open in a batch, in the current transaction; every row has a fate then. */
+extern void truust_batch_apply(TruustBatch *batch);
 
 /* webhook_fate.c */
 

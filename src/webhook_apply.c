@@ -181,23 +181,16 @@ apply_piece(void *arg)
 	delete_rows(piece);
 }
 
-static int
+static void
 finish_piece(Piece *piece)
 {
-	int done = 0;
-
 	for (int i = 0; i < piece->n; i++)
-	{
-		if (piece->rows[i]->fate != TRUUST_FATE_OPEN)
-			continue;
-		piece->rows[i]->fate = TRUUST_FATE_DONE;
-		done++;
-	}
+		if (piece->rows[i]->fate == TRUUST_FATE_OPEN)
+			piece->rows[i]->fate = TRUUST_FATE_DONE;
 	truust_stats_count(TRUUST_EVENTS_APPLIED, piece->set->n_applied);
 	truust_stats_count(TRUUST_EVENTS_STALE, piece->set->n_stale);
 	truust_stats_count(TRUUST_EVENTS_DUPLICATE, piece->set->n_duplicate);
 	truust_stats_count(TRUUST_EVENTS_UNCONFIRMED, piece->set->n_unconfirmed);
-	return done;
 }
 
 /* Why a row failed: the error, and whose it is. */
@@ -274,14 +267,13 @@ reopen(Piece *piece)
 		piece->rows[i]->fate = TRUUST_FATE_OPEN;
 }
 
-int
+void
 truust_batch_apply(TruustBatch *batch)
 {
 	Piece		  piece = {.has_handlers = truust_handlers_load()};
 	int			  start = 0;
 	int			  size = Max(batch->n, 1);
 	int			  again = 0;
-	int			  done = 0;
 	MemoryContext cxt = AllocSetContextCreate(batch->cxt, "truust piece", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
 
@@ -297,7 +289,7 @@ truust_batch_apply(TruustBatch *batch)
 		edata = truust_worker_try(apply_piece, &piece);
 		if (edata == NULL)
 		{
-			done += finish_piece(&piece);
+			finish_piece(&piece);
 			start = next;
 			size = Min(size * 2, batch->n);
 			again = 0;
@@ -322,5 +314,4 @@ truust_batch_apply(TruustBatch *batch)
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
-	return done;
 }

@@ -39,13 +39,13 @@ extern PGDLLEXPORT void truust_webhooks_main(Datum arg);
 static int64	   position = 0; /* id of the last row of the batch before, 0: from the beginning */
 static bool		   waiting_exist = true; /* there may be rows in state retry */
 static TimestampTz next_chores = 0;
-static uint64	   rows_done = 0; /* in this process */
+static uint64	   rows_gone = 0; /* applied or given up, in this process */
 
 /* How a batch went. */
 typedef struct BatchResult
 {
-	int	  n; /* rows read */
-	int	  done;
+	int	  n;	/* rows read */
+	int	  gone; /* applied or given up */
 	int	  left;
 	int64 last_id;
 	bool  not_ours; /* another process was at work */
@@ -59,12 +59,16 @@ understand(TruustBatch *batch)
 }
 
 static BatchResult
-sum_up(TruustBatch *batch, int done)
+sum_up(TruustBatch *batch)
 {
-	BatchResult result = {.n = batch->n, .done = done};
+	BatchResult result = {.n = batch->n};
 
 	for (int i = 0; i < batch->n; i++)
+	{
 		result.left += batch->rows[i].fate == TRUUST_FATE_LEFT;
+		result.gone += batch->rows[i].fate == TRUUST_FATE_DONE;
+		result.gone += batch->rows[i].fate == TRUUST_FATE_DEAD;
+	}
 	if (batch->n > 0)
 		result.last_id = batch->rows[batch->n - 1].id;
 	return result;
@@ -97,7 +101,6 @@ static BatchResult
 run_batch(TruustBatch *batch, bool due)
 {
 	struct TruustLooking *looking;
-	int					  done = 0;
 
 	if (!truust_worker_lock(TRUUST_WORKER_WEBHOOKS))
 		return (BatchResult){.not_ours = true};
@@ -118,11 +121,11 @@ run_batch(TruustBatch *batch, bool due)
 	if (batch->n > 0)
 	{
 		MemoryContextSwitchTo(batch->cxt);
-		done = truust_batch_apply(batch);
+		truust_batch_apply(batch);
 		truust_batch_write_fates(batch);
 		truust_stats_count(TRUUST_BATCHES, 1);
 	}
-	return sum_up(batch, done);
+	return sum_up(batch);
 }
 
 /* Work that nobody waits for; returns ms until there is more, 0: now. */
@@ -188,7 +191,7 @@ one_batch(bool due, bool *paused)
 	if (!*paused)
 		result = run_batch(&batch, due);
 	truust_worker_commit();
-	rows_done += result.done;
+	rows_gone += result.gone;
 	waiting_exist |= batch.waiting_exist;
 	for (int i = 0; i < batch.n && !waiting_exist; i++)
 		waiting_exist =
@@ -234,24 +237,28 @@ truust_webhooks_main(Datum arg)
 	truust_worker_main(TRUUST_WORKER_WEBHOOKS, DatumGetInt32(arg), cycle);
 }
 
-/* The same for CALL truust_drain(), which leaves nothing alone for a while. */
-static long
-drain_cycle(void)
+/*
+ * The same for CALL truust_drain(): one pass over the intake, which leaves
+ * nothing alone for a while.
+ */
+static bool
+drain(void)
 {
-	uint64 before = rows_done;
-	long   wait;
+	uint64 before = rows_gone;
 
 	truust_servers_forget();
 	waiting_exist = true;
 	next_chores = 0;
+	position = 0;
 	while (truust_retention_step(true))
 		CHECK_FOR_INTERRUPTS();
-	wait = cycle();
-	return rows_done > before ? 0 : wait;
+	while (cycle() == 0)
+		CHECK_FOR_INTERRUPTS();
+	return rows_gone > before;
 }
 
 void
 truust_webhooks_init(void)
 {
-	truust_drain_add(drain_cycle);
+	truust_drain_add(drain);
 }
