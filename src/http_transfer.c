@@ -401,6 +401,8 @@ set_request(TruustHttpTransfer *t, const TruustHttpRequest *req)
 
 /* ---- life of a transfer ---- */
 
+static void raise_setup(CURLcode code) __attribute__((noreturn));
+
 static void
 raise_setup(CURLcode code)
 {

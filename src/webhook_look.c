@@ -191,8 +191,8 @@ conclude(const Server *server)
 		return;
 	}
 	pause = find_pause(server->name, HASH_ENTER);
-	ms = Max(truust_backoff(++pause->failures, FIRST_SERVER_PAUSE, LONGEST_SERVER_PAUSE),
-			 server->retry_after);
+	ms = truust_backoff(++pause->failures, FIRST_SERVER_PAUSE, LONGEST_SERVER_PAUSE);
+	ms = Max(ms, server->retry_after);
 	pause->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
 	truust_slot_error(
 		psprintf("server \"%s\" is left alone for %ld ms: %s", server->name, ms, server->error));

@@ -275,6 +275,14 @@ put_int32(Param *param, uint32_t value)
 	return place != NULL;
 }
 
+/* The parts of an array's head that are always the same. */
+enum
+{
+	DIMENSIONS = 1,
+	MAY_HAVE_NULLS = 1,
+	FIRST_INDEX = 1
+};
+
 /* Start a one-dimensional array of `count` elements. */
 static bool
 put_array_head(Param *param, uint32_t element_type, size_t count)
@@ -285,8 +293,9 @@ put_array_head(Param *param, uint32_t element_type, size_t count)
 		memset(param, 0, sizeof(*param));
 	}
 	param->used = 0;
-	return put_int32(param, 1) && put_int32(param, 1) && put_int32(param, element_type) &&
-		   put_int32(param, (uint32_t) count) && put_int32(param, 1);
+	return put_int32(param, DIMENSIONS) && put_int32(param, MAY_HAVE_NULLS) &&
+		   put_int32(param, element_type) && put_int32(param, (uint32_t) count) &&
+		   put_int32(param, FIRST_INDEX);
 }
 
 /* An element of `size` bytes, after a lead byte unless that is negative. */

@@ -56,7 +56,7 @@ is_loopback(const struct sockaddr *address)
 static void
 describe(Listener *listener)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {0};
 	socklen_t				size = sizeof(address);
 	char					host[INET6_ADDRSTRLEN + 16];
 	char					port[16];

@@ -74,7 +74,7 @@ record_write(unsigned char *to, const Webhook *webhook)
 	put32(to + AT_HEADERS, (uint32_t) webhook->headers_len);
 	put32(to + AT_BODY, (uint32_t) webhook->body_len);
 	put64(to + AT_TIME, (uint64_t) webhook->received_at);
-	if (webhook->event_len > 0)
+	if (webhook->event && webhook->event_len > 0)
 		p = mempcpy(p, webhook->event, webhook->event_len);
 	if (webhook->headers_len > 0)
 		p = mempcpy(p, webhook->headers, webhook->headers_len);
@@ -141,7 +141,8 @@ record_search(const unsigned char *from, size_t size, size_t offset)
 void
 segment_head_write(unsigned char *to, uint64_t number, uint64_t id)
 {
-	memcpy(to, SEGMENT_MAGIC, 8);
+	memcpy(to, SEGMENT_MAGIC,
+		   8); /* NOLINT(bugprone-not-null-terminated-result): eight bytes, no string */
 	put64(to + 8, number);
 	put64(to + 16, id);
 	put32(to + 24, crc32c(0, to, 24));
