@@ -24,6 +24,7 @@
 #include "functions.h"
 #include "rowset.h"
 
+#define USUAL_PAGE 15	 /* rows, where nothing is asked for */
 #define LARGEST_PAGE 100 /* what the API allows */
 
 typedef struct ListState
@@ -135,6 +136,19 @@ add_rows(ListState *list, Jsonb *answer)
 }
 
 /*
+ * Whether a list that says nothing of pages and totals may have another one:
+ * only after a page that is full, and that brought something new.
+ */
+static bool
+may_go_on(const ListState *list, int n)
+{
+	int	  i = list->per_page_parameter;
+	int64 page_size = i >= 0 && !list->nulls[i] ? DatumGetInt64(list->values[i]) : USUAL_PAGE;
+
+	return n >= page_size && list->barren_pages == 0;
+}
+
+/*
  * Whether to ask for another page.  last_page and total may be wrong either
  * way: an empty page ends the list, and so do two in a row that bring nothing new.
  */
@@ -149,6 +163,8 @@ wants_more(const ListState *list, Jsonb *answer, int n)
 		return false;
 	if (list->max_rows >= 0 && list->n_rows >= list->max_rows)
 		return false;
+	if (!has_last && !has_total)
+		return may_go_on(list, n);
 	return (has_last && list->page < last_page) || (has_total && list->n_items < total);
 }
 

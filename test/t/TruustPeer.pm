@@ -4,6 +4,7 @@
 #
 #	my $peer = TruustPeer->start;
 #	$peer->set('drop', 'ok');		# the next request is dropped, all after it are answered
+#	TruustPeer->start(tls => 'close');	# closes on a TLS handshake; otherwise it never answers one
 #	$peer->port; $peer->requests;	# lines "CONNECTION METHOD PATH SECONDS"
 #	$peer->say_unasked;				# bytes on all idle connections, which nobody has asked for
 #
@@ -38,6 +39,7 @@ sub start
 	my ($class, %option) = @_;
 	my $dir = File::Temp->newdir;
 	my $self = bless { dir => $dir, version => 0 }, $class;
+	my $close_tls = ($option{tls} // '') eq 'close';
 	my $listen = IO::Socket::INET->new(
 		LocalAddr => '127.0.0.1',
 		LocalPort => $option{port} // 0,
@@ -49,7 +51,7 @@ sub start
 	$self->{pid} = fork // die "fork: $!";
 	if ($self->{pid} == 0)
 	{
-		eval { _serve($listen, "$dir") };
+		eval { _serve($listen, "$dir", $close_tls) };
 		print STDERR $@ if $@;
 		require POSIX;
 		POSIX::_exit(0);
@@ -158,7 +160,7 @@ sub _note
 
 sub _serve
 {
-	my ($listen, $dir) = @_;
+	my ($listen, $dir, $close_tls) = @_;
 	my $select = IO::Select->new($listen);
 	my (%client, $unasked);
 	my $n_connections = 0;
@@ -176,7 +178,7 @@ sub _serve
 				my $new = $listen->accept or next;
 				setsockopt $new, IPPROTO_TCP, TCP_NODELAY, 1;
 				$new->blocking(0);
-				$client{$new} = { socket => $new, n => ++$n_connections, in => '' };
+				$client{$new} = { socket => $new, n => ++$n_connections, in => '', close_tls => $close_tls };
 				$select->add($new);
 				_note($dir, 'connections', $n_connections);
 			}
@@ -209,7 +211,7 @@ sub _receive
 	my $got = sysread $one->{socket}, $one->{in}, 65536, length $one->{in};
 
 	return if !defined $got && $!{EAGAIN};
-	$one->{closed} = 1 if !$got;
+	$one->{closed} = 1 if !$got || ($one->{close_tls} && $one->{in} =~ /\A\x16/);
 	while (!$one->{closed} && $one->{in} =~ /\A(\w+) (\S+) HTTP.*?\r\n\r\n/s)
 	{
 		my ($method, $path, $head) = ($1, $2, $&);

@@ -1,0 +1,373 @@
+# What goes into a request and comes out of an answer: escapes, encodings, exact numbers, times, types that are not as
+# documented, answers that are no JSON, big documents, and where a saved card's key may go.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib", $FindBin::RealBin;
+
+use Encode ();
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Truust;
+
+my $sim = Truust->simulator;
+my $node = $sim->node(max_retries => 0);
+my $order = value(q{SELECT id FROM truust_create_order('Bicycle', 1)});
+
+sub value
+{
+	my ($sql, $database) = @_;
+	return $node->safe_psql($database // 'postgres', $sql);
+}
+
+# A statement fails with an SQLSTATE and words in its message, DETAIL or HINT.
+sub fails
+{
+	my ($statement, $sqlstate, $words, $name) = @_;
+	my ($out, $err) = $node->run($statement);
+
+	like($err, qr/ERROR:  $sqlstate: .*$words/s, $name // $statement);
+	return;
+}
+
+# What a statement sends: the requests, as the simulator noted them.
+sub sent
+{
+	my ($statement, $database) = @_;
+	$sim->clear;
+	value($statement, $database);
+	return $sim->requests;
+}
+
+# The next answer to an operation is this text, whatever it is.
+sub answer
+{
+	my ($operation, $body, $status) = @_;
+	$sim->no_rules;
+	return $sim->rule(operation => $operation, do => 'status', status => $status // 200, body => $body);
+}
+
+# An answer to getOrder with these fields, read into a column.
+sub field
+{
+	my ($json, $column) = @_;
+	answer(getOrder => qq({"data":{$json}}));
+	return value("SELECT $column FROM truust_get_order(7)");
+}
+
+# ------------------------------------------------------------------ paths and queries
+
+my %escaped = (
+	'a/b' => 'a%2Fb',
+	'a?b#c' => 'a%3Fb%23c',
+	'../orders' => '..%2Forders',
+	'%2e%2e' => '%252e%252e',
+	'a b+c&d=e' => 'a%20b%2Bc%26d%3De',
+	"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x9a\xb2" => 'caf%C3%A9%20%E2%82%AC%20%F0%9F%9A%B2',
+	'-._~' => '-._~',
+	q{"';:@,$!*()[]{}|\^`<>} => '%22%27%3B%3A%40%2C%24%21%2A%28%29%5B%5D%7B%7D%7C%5C%5E%60%3C%3E');
+for my $text (sort keys %escaped)
+{
+	(my $sql = $text) =~ s/'/''/g;
+	answer(getCustomer => '{"data":{"id":1}}');
+	my ($request) = sent("SELECT id FROM truust_get_customer('$sql')");
+	is($request->{path}, "/customers/$escaped{$text}", "in a path: $text");
+	answer(listOrders => '{"data":[]}');
+	($request) = sent("SELECT id FROM truust_list_orders(search => 'tag', query => '$sql', max_rows => 1)");
+	is($request->{query}, "per_page=1&search=tag&query=$escaped{$text}", "in a query: $text");
+}
+answer(listOrders => '{"data":[]}');
+is((sent(q{SELECT id FROM truust_list_orders(query => E'\x01\n\r\t', page => 1)}))[0]{query}, 'page=1&query=%01%0A%0D%09', 'control characters');
+answer(listOrders => '{"data":[]}');
+is((sent(q{SELECT id FROM truust_list_orders(query => '', page => 1)}))[0]{query}, 'page=1&query=', 'an empty text is sent');
+answer(listOrders => '{"data":[]}');
+is((sent(q{SELECT id FROM truust_list_orders(date_begin => '2026-02-28', date_end => 'today'::date - 'today'::date + '2026-03-01'::date, sandbox => false, page => 2)}))[0]{query},
+	'page=2&date_begin=2026-02-28&date_end=2026-03-01&sandbox=false', 'dates and flags');
+
+# ------------------------------------------------------------------ numbers
+
+$sim->no_rules;
+for (
+	[ '0.1 + 0.2', '0.3' ],
+	[ '123456789012345678901234567890.123456789', '123456789012345678901234567890.123456789' ],
+	[ '120.50', '120.50' ],
+	[ '1e3', '1000' ],
+	[ '0.000000000000000000000000000001', '0.000000000000000000000000000001' ],
+	[ '0', '0' ])
+{
+	my ($sql, $json) = @$_;
+	like((sent("SELECT id FROM truust_create_order('Bicycle', $sql)"))[0]{raw}, qr/"value":\Q$json\E\}/, "$sql is sent as $json");
+}
+for my $as_string (\1, \0)
+{
+	$sim->set(value_as_string => $as_string);
+	is(value(q{SELECT value = 12345678901234567890.123456 FROM truust_create_order('Bicycle', 12345678901234567890.123456)}), 't',
+		'and comes back exactly, as a ' . ($$as_string ? 'text' : 'number'));
+}
+my ($before) = $sim->count;
+fails(q{SELECT truust_create_order('Bicycle', 'NaN')}, '22023', 'parameter "value": NaN');
+fails(q{SELECT truust_create_order('Bicycle', 'Infinity')}, '22023', 'parameter "value": Infinity') if $node->pg_version >= 14;
+fails(q{SELECT truust_create_order('Bicycle', '-Infinity')}, '22023', 'parameter "value": -Infinity') if $node->pg_version >= 14;
+fails(q{SELECT truust_create_bundle('Link', expiration => 'infinity')}, '22023', 'parameter "expiration": infinity');
+fails(q{SELECT * FROM truust_list_orders(date_begin => '-infinity')}, '22023', 'parameter "date_begin": infinity');
+is(($sim->count)[0], $before, 'and nothing of it was sent');
+
+# ------------------------------------------------------------------ times
+
+for my $zone ('Asia/Kolkata', 'America/Caracas', 'UTC', 'Pacific/Chatham')
+{
+	my ($request) = sent("SET TimeZone = '$zone'; SELECT id FROM truust_create_bundle('Link', expiration => '2026-07-31 12:00:00.5+05:30')");
+	like($request->{raw}, qr/"expiration":"2026-07-31T06:30:00.5\+00:00"/, "a time is sent in UTC from $zone");
+	for (
+		[ '2026-01-31T12:00:00Z', '2026-01-31 12:00:00+00' ],
+		[ '2026-01-31T12:00:00.123456Z', '2026-01-31 12:00:00.123456+00' ],
+		[ '2026-01-31T12:00:00.1234567Z', '2026-01-31 12:00:00.123457+00' ],
+		[ '2026-01-31T12:00:00+02:00', '2026-01-31 10:00:00+00' ],
+		[ '2026-01-31T12:00:00-0330', '2026-01-31 15:30:00+00' ],
+		[ '2026-01-31T12:00:00', '2026-01-31 12:00:00+00' ],
+		[ '2026-01-31 12:00:00', '2026-01-31 12:00:00+00' ],
+		[ '2026-01-31 12:00', '2026-01-31 12:00:00+00' ],
+		[ '2026-01-31 12:00 EST', '2026-01-31 17:00:00+00' ],
+		[ '2026-01-31', '2026-01-31 00:00:00+00' ],
+		[ '2024-02-29T23:59:59Z', '2024-02-29 23:59:59+00' ])
+	{
+		my ($text, $time) = @$_;
+		is(field(qq("id":7,"created_at":"$text"), "created_at AT TIME ZONE 'UTC' || '+00' FROM (SELECT set_config('TimeZone', '$zone', true), created_at FROM truust_get_order(7)) s; --"),
+			$time, "$text in $zone");
+	}
+}
+for my $text ('yesterday', 'now', 'infinity', '31/01/2026', '0000-00-00 00:00:00', '2026-02-30T00:00:00Z', '2026-01-31T25:00:00Z', '1769860800')
+{
+	answer(getOrder => qq({"data":{"id":7,"created_at":"$text"}}));
+	fails('SELECT truust_get_order(7)', '08P01', "\"created_at\".*$text", "no time: $text");
+}
+
+# ------------------------------------------------------------------ text
+
+$sim->no_rules;
+my $awkward = q{E'\x01\x02\b\t\n\f\r\x1f\x7f"quoted" \\\\ / </script> \u00e9 \u20ac \U0001F6B2 \ufeff \u2028'};
+is(value("SELECT name = $awkward FROM truust_create_order($awkward, 1)"), 't', 'any text comes back as it went');
+is(value("SELECT metadata = m FROM (SELECT jsonb_build_object($awkward, $awkward, 'n', 1.50, 'deep', '[[[{\"a\":null}]]]'::jsonb) AS m) s, truust_create_order('a', 1, metadata => m)"),
+	't', 'and any object');
+is(value("SELECT images[1] || images[2] = $awkward || 'b,c' FROM truust_create_order('a', 1, images => ARRAY[$awkward, 'b,c'])"), 't', 'and any array');
+like((sent("SELECT id FROM truust_create_order(E'\\x01\\n\\x7f', 1, images => '{}', tag => '')"))[0]{raw},
+	qr/"name":"\\u0001\\u000a\x7f".*"tag":"".*"images":\[\]/, 'control characters are escaped, empty ones are sent');
+
+# ------------------------------------------------------------------ what the API writes in more than one way
+
+for my $bom (\0, \1)
+{
+	for my $envelope (\1, \0)
+	{
+		for my $other (\0, \1)
+		{
+			$sim->set(bom => $bom, envelope => $envelope, value_as_string => $other, ids_as_string => $other, flags_as_integer => $other);
+			is(value("SELECT id, value, sandbox, raw ? 'id' FROM truust_get_order($order)"), "$order|1.00|t|t",
+				"one: bom $$bom, envelope $$envelope, text and numbers $$other");
+			is(value("SELECT id, value, sandbox, raw ? 'id' FROM truust_list_orders(search => 'id', query => '$order')"), "$order|1.00|t|t",
+				"a list: bom $$bom, envelope $$envelope, text and numbers $$other");
+		}
+	}
+}
+$sim->reset;
+$order = value(q{SELECT id FROM truust_create_order('Bicycle', 1)});
+
+for (
+	[ '"id":"7"', 'id', '7' ],
+	[ '"id":7.0', 'id', '7' ],
+	[ '"id":7e0', 'id', '7' ],
+	[ '"id":""', 'id IS NULL', 't' ],
+	[ '"id":9223372036854775807', 'id', '9223372036854775807' ],
+	[ '"value":"23.77"', 'value', '23.77' ],
+	[ '"value":23.770', 'value', '23.770' ],
+	[ '"value":""', 'value IS NULL', 't' ],
+	[ '"value":null', 'value IS NULL', 't' ],
+	[ '"value":-1e-7', 'value', '-0.0000001' ],
+	[ '"sandbox":0', 'sandbox', 'f' ],
+	[ '"sandbox":"1"', 'sandbox', 't' ],
+	[ '"sandbox":true', 'sandbox', 't' ],
+	[ '"sandbox":"false"', 'sandbox', 'f' ],
+	[ '"tag":12.50', 'tag', '12.50' ],
+	[ '"tag":false', 'tag', 'false' ],
+	[ '"tag":""', q{tag = ''}, 't' ],
+	[ '"tag":{"a":1}', 'tag::jsonb', '{"a": 1}' ],
+	[ '"images":["a",null,1]', 'images', '{a,NULL,1}' ],
+	[ '"images":[]', 'images', '{}' ],
+	[ '"images":null', 'images IS NULL', 't' ],
+	[ '"metadata":[]', 'metadata', '[]' ],
+	[ '"metadata":"text"', 'metadata', '"text"' ],
+	[ '"created_at":""', 'created_at IS NULL', 't' ],
+	[ '"raw":"x"', 'raw', '{"raw": "x"}' ],
+	[ '"newer":{"a":[1,2]}', 'raw', '{"newer": {"a": [1, 2]}}' ],
+	[ '"id":1,"id":2', 'id', '2' ],
+	[ '', 'raw', '{}' ])
+{
+	my ($json, $column, $value) = @$_;
+	is(field($json, $column), $value, "$json as $column");
+}
+for (
+	[ '"id":"7a"', 'id' ], [ '"id":7.5', 'id' ], [ '"id":9223372036854775808', 'id' ], [ '"id":true', 'id' ], [ '"id":[7]', 'id' ],
+	[ '"value":"12,50"', 'value' ], [ '"value":"NaN"', 'value' ], [ '"value":{"amount":1}', 'value' ], [ '"value":"12.50 EUR"', 'value' ],
+	[ '"sandbox":2', 'sandbox' ], [ '"sandbox":"maybe"', 'sandbox' ], [ '"images":"a"', 'images' ], [ '"images":{"a":1}', 'images' ],
+	[ '"created_at":[]', 'created_at' ])
+{
+	my ($json, $name) = @$_;
+	answer(getOrder => qq({"data":{$json}}));
+	fails('SELECT truust_get_order(7)', '08P01', qq(field "$name" of the answer), "$json is an error that names it");
+}
+
+# ------------------------------------------------------------------ what is no JSON
+
+for (
+	[ '{"data":{"id":7,"name":"a\u0000b"}}', '\\\\u0000', 'a NUL' ],
+	[ '{"data":{"id":7,"name":"\ud83d"}}', 'surrogate', 'half a pair of surrogates' ],
+	[ '{"data":{"id":7}', 'JSON', 'an unfinished one' ],
+	[ '{"data":{"id":7}} x', 'JSON', 'one with more behind it' ],
+	[ '<html>', 'JSON', 'HTML' ],
+	[ '[' x 100_000, 'stack depth', 'one that is too deep' ],
+	[ '7', 'not a JSON object', 'a number' ],
+	[ '[1]', 'not a JSON object', 'an array' ])
+{
+	my ($body, $words, $name) = @$_;
+	answer(getOrder => $body);
+	fails('SELECT truust_get_order(7)', '08P01', $words, "$name instead of an order");
+}
+answer(createOrder => '{"data":{"id":7,"name":"a\u0000b"}}');
+fails(q{SELECT truust_create_order('a', 1)}, '08P01', 'may have been executed', 'a write says that it may have been executed');
+answer(listOrders => '{"data":{"id":7}}');
+fails('SELECT truust_list_orders()', '08P01', 'no list', 'an order instead of a list');
+answer(listOrders => '{"data":[{"id":7},{"id":"x"}]}');
+fails('SELECT truust_list_orders()', '08P01', 'field "id"', 'a bad row of a list');
+is(value("SELECT id FROM truust_get_order($order)"), $order, 'the next call works');
+
+# ------------------------------------------------------------------ nothing at all
+
+answer(createOrder => '', 204);
+is(value(q{SELECT o IS NULL FROM truust_create_order('a', 1) o}), 't', '204: no order to show, and no error');
+answer(createOrder => '{"data":null}', 200);
+is(value(q{SELECT o IS NULL FROM truust_create_order('a', 1) o}), 't', 'the same with an empty envelope');
+for my $body ('', '{"message":"Deleted."}', '{"data":null}')
+{
+	answer(deleteCard => $body, $body eq '' ? 204 : 200);
+	is(value(q{SELECT truust_delete_card('u') IS NOT NULL}), 't', "a card is deleted: $body");
+}
+
+# ------------------------------------------------------------------ a large document
+
+{
+	my $verification = do {
+		my $uuid = value(q{SELECT uuid FROM truust_create_customer(email => 'v@example.test')});
+		value("SELECT uuid FROM truust_create_customer_verification('$uuid', 'NATURAL', 'A', 'B', '1', 'S', 'C', '08001', 'D')");
+	};
+	my $bytes = 10 * 1024 * 1024;
+	my $status = $node->basedir . '/status';
+	$sim->clear;
+	my $out = $node->safe_psql('postgres', <<~SQL);
+		CREATE TEMP TABLE status (line text);
+		CREATE FUNCTION pg_temp.peak() RETURNS bigint LANGUAGE plpgsql AS \$\$
+		BEGIN
+			DELETE FROM status;
+			EXECUTE format('COPY status FROM %L (DELIMITER E''\\x01'')', '/proc/' || pg_backend_pid() || '/status');
+			RETURN (SELECT substring(line FROM '[0-9]+')::bigint FROM status WHERE line LIKE 'VmHWM:%');
+		END \$\$;
+		SELECT count(*) FROM truust_list_orders(max_rows => 1);
+		CREATE TEMP TABLE peaks AS SELECT pg_temp.peak() AS kb;
+		CREATE TEMP TABLE picture AS SELECT repeat('QUJD', $bytes / 3) AS base64;
+		INSERT INTO peaks SELECT pg_temp.peak();
+		SELECT d.status FROM picture, truust_upload_verification_document('$verification', 'ADDRESS_PROOF', base64) d;
+		INSERT INTO peaks SELECT pg_temp.peak();
+		SELECT (max(kb) - min(kb)) / 1024 FROM peaks;
+		SELECT d.status FROM picture, truust_upload_verification_document('$verification', 'ADDRESS_PROOF', base64) d;
+		INSERT INTO peaks SELECT pg_temp.peak();
+		SELECT (max(kb) - min(kb)) / 1024 FROM peaks;
+		SQL
+	my @lines = split /\n/, $out;
+	my ($request) = $sim->requests(operation => 'uploadVerificationDocument', limit => 1);
+	is($request->{headers}{'content-length'} > $bytes * 4 / 3, 1, 'a document of 10 MB arrives') or diag($out);
+	is($lines[1], 'CREATED', 'and is taken');
+	cmp_ok($lines[2], '<', 3 * $bytes * 4 / 3 / 1024 / 1024 + 4, "with fewer than three copies of its base64 in memory ($lines[2] MB)");
+	cmp_ok($lines[4], '<=', $lines[2] + 4, "a second one takes no more ($lines[4] MB)");
+	# the simulator checks no more than length and type; what arrived is what was sent
+	is($sim->call(GET => '/requests/count?operation=uploadVerificationDocument')->{effects}, 2, 'twice');
+}
+
+# ------------------------------------------------------------------ a saved card is charged at home only
+
+my $uuid = value(q{SELECT uuid FROM truust_create_customer(email => 'card@example.test')});
+my $card = value("SELECT id FROM truust_create_card('$uuid')");
+my $payin = value("SELECT id FROM truust_create_payin($order, 'REDSYS_V2', card_id => $card)");
+is(value("SELECT status FROM truust_charge_direct_link($payin)"), 'CONFIRMED', 'a saved card is charged');
+is(join(' ', $sim->count('directLink')), '1 1', 'once');
+my $port = $sim->{port};
+for my $link ("http://127.0.0.2:$port/x", "https://127.0.0.1:$port/x", 'http://127.0.0.1:1/x', "http://127.0.0.1:$port\@evil.example/x",
+	'//evil.example/x', '/relative', "http://localhost:$port/x", 'javascript:alert(1)', "http://127.0.0.1:$port.evil.example/", '')
+{
+	answer(getPayin => qq({"data":{"id":$payin,"status":"CREATED","direct_link":"$link"}}));
+	fails("SELECT truust_charge_direct_link($payin)", '08P01', 'leads away', "not to $link");
+}
+answer(getPayin => qq({"data":{"id":$payin,"status":"CONFIRMED"}}));
+fails("SELECT truust_charge_direct_link($payin)", '55000', 'has no direct_link', 'nothing to charge');
+is(join(' ', $sim->count('directLink')), '1 1', 'nothing of it was sent');
+for (
+	[ 'a page', status => 200, body => '<html>Thank you</html>' ],
+	[ 'nothing', status => 200, body => '' ],
+	[ 'a redirection', status => 302, headers => { Location => 'http://127.0.0.1:1/thanks' } ])
+{
+	my ($name, %answer) = @$_;
+	$sim->reset;
+	my $order = value(q{SELECT id FROM truust_create_order('Bicycle', 1)});
+	my $uuid = value(q{SELECT uuid FROM truust_create_customer(email => 'card@example.test')});
+	my $card = value("SELECT id FROM truust_create_card('$uuid')");
+	my $payin = value("SELECT id FROM truust_create_payin($order, 'REDSYS_V2', card_id => $card)");
+	$sim->rule(operation => 'directLink', do => 'status', when => 'after', %answer);
+	is(value("SELECT status FROM truust_charge_direct_link($payin)"), 'CONFIRMED', "the answer to the charge is $name");
+}
+
+# ------------------------------------------------------------------ other encodings of the server
+
+$sim->reset;
+for my $encoding (qw(LATIN1 LATIN9 SQL_ASCII EUC_JP KOI8R))
+{
+	my $database = 'in_' . lc $encoding;
+	value("CREATE DATABASE $database ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+	value(<<~SQL, $database);
+		CREATE EXTENSION truust;
+		CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (base_url '@{[ $sim->base_url ]}');
+		CREATE USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (secret_key 'sk_stage_of_a_made_up_account');
+		SQL
+	# a character that the encoding has
+	my %letter = (LATIN1 => "\xc3\xa9", LATIN9 => "\xe2\x82\xac", SQL_ASCII => "\xc3\xa9", EUC_JP => "\xe6\x97\xa5", KOI8R => "\xd0\x96");
+	my $text = "x$letter{$encoding}y";
+	local $ENV{PGCLIENTENCODING} = $encoding eq 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8';
+	my ($request) = sent("SELECT id FROM truust_create_order('$text', 1, tag => '$text', metadata => '{\"$text\": \"$text\"}')", $database);
+	is(Encode::encode_utf8($request->{raw}), qq({"name":"$text","value":1,"tag":"$text","metadata":{"$text": "$text"}}), "$encoding: sent as UTF-8")
+		or diag(Truust::text($request));
+	is(value("SELECT name, metadata ->> '$text' FROM truust_list_orders(search => 'tag', query => '$text', max_rows => 1)", $database), "$text|$text",
+		"$encoding: comes back, by a query");
+	# amounts have a euro sign, which most encodings lack
+	my $euro = $encoding =~ /LATIN9|SQL_ASCII/ ? "\xe2\x82\xac" : '\u20ac';
+	is(value(q{SELECT amount FROM truust_list_orders(max_rows => 1)}, $database), "1.00 $euro", "$encoding: an amount with its sign");
+	$sim->rule(operation => 'getOrder', do => 'status', status => 200, times => 2,
+		body => '{"data":{"id":7,"name":"\u00e9\u20ac\ud83d\udeb2 \\\\u20ac \"\\\\\\\\\" \n"}}');
+	my %wanted = (
+		LATIN1 => "\xc3\xa9\\u20ac\\ud83d\\udeb2", LATIN9 => "\xc3\xa9\xe2\x82\xac\\ud83d\\udeb2",
+		SQL_ASCII => "\xc3\xa9\xe2\x82\xac\xf0\x9f\x9a\xb2", KOI8R => "\\u00e9\\u20ac\\ud83d\\udeb2", EUC_JP => undef);
+	is(value(q{SELECT rtrim(name, E' \n') FROM truust_get_order(7)}, $database), qq($wanted{$encoding} \\u20ac "\\\\"), "$encoding: escapes")
+		if $wanted{$encoding};
+	$sim->no_rules;
+	$sim->rule(operation => 'getOrder', do => 'status', status => 200, body => '{"data":{"id":7,"name":"a\u0000b"}}');
+	$node->psql($database, 'SELECT truust_get_order(7)', stderr => \my $err);
+	like($err, qr/\\u0000/, "$encoding: a NUL is an error that names it");
+}
+{
+	local $ENV{PGCLIENTENCODING} = 'SQL_ASCII';
+	my ($before) = $sim->count;
+	$node->psql('in_sql_ascii', "SELECT truust_create_order(E'a\\xe9b', 1)", stderr => \my $err);
+	like($err, qr/invalid byte sequence for encoding "UTF8"/, 'SQL_ASCII: bytes that are no UTF-8 are refused');
+	is(($sim->count)[0], $before, 'before anything is sent');
+}
+
+done_testing();
