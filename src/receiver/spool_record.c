@@ -141,8 +141,8 @@ record_search(const unsigned char *from, size_t size, size_t offset)
 void
 segment_head_write(unsigned char *to, uint64_t number, uint64_t id)
 {
-	memcpy(to, SEGMENT_MAGIC,
-		   8); /* NOLINT(bugprone-not-null-terminated-result): eight bytes, no string */
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): eight bytes, no string */
+	memcpy(to, SEGMENT_MAGIC, 8);
 	put64(to + 8, number);
 	put64(to + 16, id);
 	put32(to + 24, crc32c(0, to, 24));
