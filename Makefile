@@ -11,7 +11,7 @@
 PG_CONFIG ?= pg_config
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" truust.control)
 
-FRONT_GOALS = setup demo check bench lint format docs coverage valgrind check-versions chroot-check help \
+FRONT_GOALS = setup demo check check-faults bench lint format docs coverage valgrind check-versions chroot-check help \
 	receiver install-receiver simulator sql
 MAKECMDGOALS ?= all
 .DEFAULT_GOAL := all
@@ -43,6 +43,10 @@ demo: ## an order from SQL, its life from webhooks (KEEP=1 stays; SERVER=sandbox
 
 check: ## everything that must hold before a change is done (CHECK="regress tap" for some of it)
 	@tools/check $(CHECK)
+
+check-faults: ## the tests with chance, RUNS times each (100) from SEED on (1)
+	@TRUUST_RUNS=$(or $(RUNS),100) TRUUST_SEED=$(or $(SEED),1) TAP_TIMEOUT=3500 \
+		TAP="$(wildcard test/t/*_random*.pl)" tools/check build simulator receiver tap
 
 bench: ## how fast it is, each row against what bounds it (BENCH="calls" for one of them)
 	@tools/bench $(BENCH)

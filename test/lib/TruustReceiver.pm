@@ -17,52 +17,24 @@ our $TOKEN = 'tok_of_a_test_0123456789';
 
 my @running;
 
-# A server that is running, with truust.webhooks and a role "hook" that may insert there and nothing else.  The table
-# is the extension's if it is installed (with the worker paused, so that rows stay), else one like it.
+# A server that is running, with truust and a role "hook" that has the privilege "intake" and no other.  workers => 1:
+# webhooks are applied, at their word; else they stay where they are.
 sub new_node
 {
     my ($name, %how) = @_;
     my $node = PostgreSQL::Test::Cluster->new($name);
 
     $node->init(%{ $how{init} || {} });
+    $node->append_conf('postgresql.conf', "shared_preload_libraries = 'truust'\ntruust.webhook_trust = 'body'")
+        if $how{workers};
     $node->append_conf('postgresql.conf', $how{conf}) if $how{conf};
     $node->start;
-    prepare_database($node);
-    return $node;
-}
-
-sub prepare_database
-{
-    my ($node) = @_;
-    my $available = $node->safe_psql('postgres',
-        "SELECT count(*) FROM pg_available_extensions WHERE name = 'truust'");
-
-    $node->safe_psql('postgres', 'CREATE ROLE hook LOGIN');
-    if ($available && !$ENV{TRUUST_STAND_IN})
-    {
-        $node->safe_psql('postgres', q{
-            CREATE EXTENSION truust;
-            SELECT truust_pause('webhooks', 'rows are to stay for the test');
-            SELECT truust_grant('intake', 'hook');
-        });
-        return;
-    }
-    note 'the extension is not installed: using a table like its own';
     $node->safe_psql('postgres', q{
-        CREATE SCHEMA truust;
-        CREATE TABLE truust.webhooks (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-            received_at timestamptz NOT NULL DEFAULT now(), event text, headers jsonb, body bytea NOT NULL);
-        CREATE FUNCTION truust.intake() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            IF length(NEW.body) > 1048576 THEN
-                RAISE EXCEPTION 'too large' USING ERRCODE = 'program_limit_exceeded';
-            END IF;
-            RETURN NEW;
-        END $$;
-        CREATE TRIGGER intake BEFORE INSERT ON truust.webhooks FOR EACH ROW EXECUTE FUNCTION truust.intake();
-        GRANT USAGE ON SCHEMA truust TO hook;
-        GRANT INSERT (received_at, event, headers, body) ON truust.webhooks TO hook;
+        CREATE ROLE hook LOGIN;
+        CREATE EXTENSION truust;
+        SELECT truust_grant('intake', 'hook');
     });
+    return $node;
 }
 
 sub dsn

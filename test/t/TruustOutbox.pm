@@ -15,6 +15,7 @@ use JSON::PP ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(sleep time);
+use TruustFaults;
 
 our $SIMULATOR = 'test/simulator/truust-simulator';
 
@@ -206,50 +207,9 @@ sub wait_until
 	return 0;
 }
 
-sub worker_pid
-{
-	my ($self) = @_;
-	my $pid = '';
-
-	$self->wait_until(sub {
-		my ($out, $err);
-		$self->{node}->psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'truust requests'},
-			stdout => \$out, stderr => \$err, on_error_stop => 0);
-		$pid = $out // '';
-		return $pid =~ /^\d+$/;
-	});
-	return $pid;
-}
-
-# kill -9 of the worker; the server starts itself anew, as after any crash.
-sub kill_worker
-{
-	my ($self) = @_;
-	my $pid = $self->worker_pid;
-
-	return 0 unless $pid =~ /^\d+$/;
-	kill 'KILL', $pid;
-	$self->wait_until(sub { !kill 0, $pid });
-	return $self->wait_for('true');
-}
-
-# kill -9 of the postmaster, and a new start once its children have noticed.
-sub kill_postmaster
-{
-	my ($self) = @_;
-	my $node = $self->{node};
-	my $file = $node->data_dir . '/postmaster.pid';
-	my @pids = split /\n/, $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()});
-
-	$node->kill9;
-	$self->wait_until(sub { !grep { kill 0, $_ } @pids }, 60) or die 'processes stay behind';
-	for (1 .. 100)
-	{
-		return 1 if eval { $node->start(fail_ok => 1) };
-		sleep 0.1;
-	}
-	die 'the server does not start again';
-}
+# The server starts itself anew, as after any crash.
+sub kill_worker { return TruustFaults::kill_backend($_[0]{node}, 'truust requests') }
+sub kill_postmaster { return TruustFaults::kill_postmaster($_[0]{node}) }
 
 END
 {
