@@ -141,7 +141,7 @@ install()
 		esac
 		sql "CREATE USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (secret_key_file '$KEY_FILE');"
 	fi
-	wait_for "SELECT count(*) >= 2 FROM truust_status() WHERE database = current_database()"
+	wait_for "SELECT count(*) >= 2 FROM truust_status() WHERE database = current_database() AND state = 'idle'"
 	sql "SELECT database, worker, state FROM truust_status();"
 }
 
