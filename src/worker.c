@@ -253,12 +253,22 @@ one_round(MemoryContext cxt, int *errors)
 	return wait;
 }
 
+/* The launcher starts a database's other workers when the first has found the extension there. */
+static void
+tell_start(bool well)
+{
+	if (well)
+		truust_worker_activity(TRUUST_SLOT_IDLE, NULL);
+	truust_slots_wake(InvalidOid, TRUUST_WORKER_LAUNCHER);
+}
+
 static void
 loop(void)
 {
 	MemoryContext cxt =
 		AllocSetContextCreate(TopMemoryContext, "truust cycle", ALLOCSET_DEFAULT_SIZES);
-	int errors = 0;
+	int	 errors = 0;
+	bool started = false;
 
 	for (;;)
 	{
@@ -276,6 +286,9 @@ loop(void)
 		}
 
 		wait = one_round(cxt, &errors);
+		if (!started)
+			tell_start(errors == 0);
+		started = true;
 		if (wait == 0)
 		{
 			pgstat_report_stat(false);
@@ -338,6 +351,5 @@ truust_worker_main(TruustWorkerKind kind, int instance, long (*cycle)(void))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
 	settle();
-	truust_worker_activity(TRUUST_SLOT_IDLE, NULL);
 	loop();
 }
