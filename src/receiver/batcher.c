@@ -589,7 +589,7 @@ start_threads(void)
 	{
 		Worker *worker = &workers[i];
 
-		worker->database = database_create(settings.dsn);
+		worker->database = database_create(settings.dsn, settings.server);
 		worker->rows = calloc((size_t) settings.batch_rows, sizeof(*worker->rows));
 		worker->backoff_ms = BACKOFF_MIN_MS;
 		if (worker->database == NULL || worker->rows == NULL ||

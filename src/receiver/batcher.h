@@ -30,7 +30,8 @@
 typedef struct BatcherSettings
 {
 	const char *dsn;
-	Spool	   *spool; /* NULL: none; outlives the batcher */
+	const char *server; /* foreign server of the webhooks, or NULL */
+	Spool	   *spool;	/* NULL: none; outlives the batcher */
 	int			connections;
 	int			batch_rows;
 	int			database_timeout_ms;

@@ -21,9 +21,9 @@
 
 #define INSERT_NAME "truust_receiver_insert"
 #define INSERT_TEXT                                                                                \
-	"INSERT INTO truust.webhooks (received_at, event, headers, body) "                             \
-	"SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "                      \
-	"pg_catalog.unnest($3), pg_catalog.unnest($4))"
+	"INSERT INTO truust.webhooks (received_at, event, headers, body, server) "                     \
+	"SELECT r.*, $5 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "                \
+	"pg_catalog.unnest($3), pg_catalog.unnest($4)) AS r"
 
 /* Types of the parameters and of their elements (pg_type.dat; they never change). */
 enum
@@ -38,7 +38,8 @@ enum
 	OID_JSONB_ARRAY = 3807
 };
 
-#define N_PARAMS 4
+#define N_ARRAYS 4
+#define N_PARAMS (N_ARRAYS + 1) /* the last is the server, the same for all rows */
 #define POSTGRES_EPOCH_US INT64_C(946684800000000) /* 2000-01-01 in Unix time */
 #define PARAM_KEEP (4 * 1024 * 1024)			   /* larger buffers are given back */
 
@@ -52,11 +53,12 @@ typedef struct Param
 struct Database
 {
 	const char	  *dsn;
+	const char	  *server;
 	PGconn		  *conn;
 	bool		   broken;	 /* must be closed before it is used again */
 	bool		   answered; /* the statement under way has had a result */
 	DatabaseResult outcome;	 /* and this is what it means so far */
-	Param		   params[N_PARAMS];
+	Param		   params[N_ARRAYS];
 	char		   message[512];
 };
 
@@ -109,13 +111,14 @@ database_init(const char *dsn)
 }
 
 Database *
-database_create(const char *dsn)
+database_create(const char *dsn, const char *server)
 {
 	Database *database = calloc(1, sizeof(*database));
 
 	if (database != NULL)
 	{
 		database->dsn = dsn;
+		database->server = server;
 		database->broken = true;
 	}
 	return database;
@@ -127,7 +130,7 @@ database_free(Database *database)
 	if (database == NULL)
 		return;
 	database_close(database);
-	for (int i = 0; i < N_PARAMS; i++)
+	for (int i = 0; i < N_ARRAYS; i++)
 		free(database->params[i].data);
 	free(database);
 }
@@ -167,7 +170,7 @@ static bool
 set_up_session(Database *database)
 {
 	static const Oid types[N_PARAMS] = {OID_TIMESTAMPTZ_ARRAY, OID_TEXT_ARRAY, OID_JSONB_ARRAY,
-										OID_BYTEA_ARRAY};
+										OID_BYTEA_ARRAY, OID_TEXT};
 	PGresult		*result;
 	bool			 good;
 
@@ -318,10 +321,10 @@ put_element(Param *param, int lead, const void *data, size_t size)
 static bool
 build_params(Database *database, Webhook *const *rows, size_t count)
 {
-	static const uint32_t types[N_PARAMS] = {OID_TIMESTAMPTZ, OID_TEXT, OID_JSONB, OID_BYTEA};
+	static const uint32_t types[N_ARRAYS] = {OID_TIMESTAMPTZ, OID_TEXT, OID_JSONB, OID_BYTEA};
 	Param				 *params = database->params;
 
-	for (int i = 0; i < N_PARAMS; i++)
+	for (int i = 0; i < N_ARRAYS; i++)
 	{
 		if (!put_array_head(&params[i], types[i], count))
 			return false;
@@ -437,7 +440,7 @@ database_insert(Database *database, Webhook *const *rows, size_t count, int time
 {
 	const char		*values[N_PARAMS];
 	int				 lengths[N_PARAMS];
-	static const int formats[N_PARAMS] = {1, 1, 1, 1};
+	static const int formats[N_PARAMS] = {1, 1, 1, 1, 0};
 	int64_t			 until = clock_monotonic_us() + timeout_ms * INT64_C(1000);
 
 	if (!database_alive(database))
@@ -447,7 +450,9 @@ database_insert(Database *database, Webhook *const *rows, size_t count, int time
 		set_message(database, "out of memory");
 		return DATABASE_FAILED;
 	}
-	for (int i = 0; i < N_PARAMS; i++)
+	values[N_ARRAYS] = database->server;
+	lengths[N_ARRAYS] = 0; /* of no meaning for text */
+	for (int i = 0; i < N_ARRAYS; i++)
 	{
 		values[i] = database->params[i].data;
 		lengths[i] = (int) database->params[i].used;

@@ -2,7 +2,7 @@
  * database.h - one connection to PostgreSQL that inserts batches of webhooks.
  *
  * A Database belongs to one thread.  The role behind it needs nothing but
- * INSERT on the four columns of truust.webhooks.
+ * INSERT on the five columns of truust.webhooks that it fills in.
  */
 #ifndef RECEIVER_DATABASE_H
 #define RECEIVER_DATABASE_H
@@ -30,8 +30,12 @@ typedef enum DatabaseResult
  */
 extern bool database_init(const char *dsn);
 
-/* `dsn` may be NULL and must outlive the result.  NULL when out of memory. */
-extern Database *database_create(const char *dsn);
+/*
+ * `server` is the foreign server that the webhooks belong to, NULL for the
+ * database's own default.  Both texts may be NULL and must outlive the result.
+ * NULL when out of memory.
+ */
+extern Database *database_create(const char *dsn, const char *server);
 extern void		 database_free(Database *database);
 
 /*

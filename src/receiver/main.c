@@ -149,6 +149,7 @@ run(Options *options, const sigset_t *waited)
 	Spool		   *spool = NULL;
 	BatcherSettings batcher = {
 		.dsn = options->dsn,
+		.server = options->server,
 		.connections = (int) options->database_connections,
 		.batch_rows = (int) options->batch_rows,
 		.database_timeout_ms = (int) options->database_timeout,

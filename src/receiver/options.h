@@ -16,6 +16,7 @@ typedef struct Options
 	char *config;
 	char *listen;
 	char *dsn;
+	char *server;
 	char *spool;
 	char *token_file;
 	char *token_header;

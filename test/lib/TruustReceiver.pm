@@ -2,7 +2,7 @@
 package TruustReceiver;
 
 use strict;
-use warnings;
+use warnings FATAL => 'all';
 
 use HTTP::Tiny;
 use IO::Socket::INET;
@@ -62,7 +62,8 @@ sub wait_for
     return 0;
 }
 
-# Start a receiver.  node => its database (or dsn => ...), args => [...] more arguments, auth => 0 for no token file.
+# Start a receiver.  node => its database (or dsn => ...), args => [...] more arguments, auth => 0 for no token file,
+# spool => 0 for no spool, wrap => [...] a command that runs it.
 sub start
 {
     my ($class, %how) = @_;
@@ -88,7 +89,7 @@ sub command
 {
     my ($self) = @_;
     my %how = %{ $self->{how} };
-    my @command = (binary());
+    my @command = (@{ $how{wrap} || [] }, binary());
 
     push @command, '--listen', $how{listen} || '127.0.0.1:' . ($self->{port} || 0);
     push @command, '--dsn', $how{dsn} || dsn($how{node});
@@ -111,7 +112,6 @@ sub run
     {
         open STDOUT, '>', $self->{out} or die;
         open STDERR, '>>', $self->{log} or die;
-        $self->{how}{before}->() if $self->{how}{before};
         exec @command or die "exec: $!";
     }
     $self->{pid} = $pid;

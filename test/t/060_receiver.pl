@@ -1,6 +1,6 @@
 # truust-receiver with a healthy database: what it takes, from whom, what it stores, its limits, HTTPS, reload and stop.
 use strict;
-use warnings;
+use warnings FATAL => 'all';
 
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
@@ -181,6 +181,39 @@ $node->safe_psql('postgres', "ALTER TABLE truust.webhooks ADD CONSTRAINT no_evil
 }
 $node->safe_psql('postgres', 'ALTER TABLE truust.webhooks DROP CONSTRAINT no_evil');
 
+# ------------------------------------------------------------------ larger than the database takes
+
+# Change a setting of the receiver's role and have it connect anew.
+sub set_and_reconnect
+{
+    my ($what) = @_;
+    my $connects = $receiver->metric('database_connects_total');
+
+    $node->safe_psql('postgres', qq{ALTER ROLE hook $what;
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'hook'});
+    return $receiver->wait_for_metric('database_connects_total', sub { $_ >= $connects + 2 }) && $receiver->wait_until_drained;
+}
+
+ok(set_and_reconnect('SET truust.max_webhook_size = 2000'), 'a smaller truust.max_webhook_size');
+is($receiver->send_hook('sized', 'x' x 2001), 413, 'one byte over it: 413');
+is($receiver->send_hook('sized', 'x' x 2000), 200, 'as large as may be');
+is(rows("event = 'sized'"), 1, 'is stored, and nothing larger');
+like($receiver->log_text, qr/refused a webhook of 2001 bytes: SQLSTATE 54000/, 'the log says why');
+ok(set_and_reconnect('RESET truust.max_webhook_size'), 'it goes on without the limit');
+is($receiver->send_hook('sized', 'x' x 2001), 200, 'and takes more');
+
+# ------------------------------------------------------------------ the role
+
+for my $sql ('SELECT FROM truust.webhooks', 'UPDATE truust.webhooks SET body = body', 'DELETE FROM truust.webhooks',
+    'TRUNCATE truust.webhooks', q{INSERT INTO truust.webhooks (body, state) VALUES ('x', 'dead')}, 'SELECT FROM truust.orders',
+    'SELECT truust_drain()', q{SELECT truust_pause('webhooks', 'x')}, 'SELECT truust_get_order(1)')
+{
+    my ($out, $err) = ('', '');
+    $node->psql('postgres', "\\set VERBOSITY verbose\n$sql", stdout => \$out, stderr => \$err, on_error_stop => 0,
+        extra_params => [ '-U', 'hook' ]);
+    like($err, qr/^psql:.*ERROR:  (42501|42809|42883): /m, "the receiver's role may not: $sql");
+}
+
 # ------------------------------------------------------------------ health and metrics
 
 my $health = $receiver->get('/healthz');
@@ -282,11 +315,13 @@ is($receiver->stop, 0, 'stop');
 # ------------------------------------------------------------------ configuration file, limits of connections, no auth
 
 PostgreSQL::Test::Utils::append_to_file("$dir/receiver.conf",
-    "# a comment\nmax-body = 2k\nmetrics = off\nno-auth = on\nmax-connections-per-ip = 3\nmax-memory=1M\n");
+    "# a comment\nmax-body = 2k\nserver = other account\nmetrics = off\nno-auth = on\nmax-connections-per-ip = 3\nmax-memory=1M\n");
 $receiver = TruustReceiver->start(node => $node, auth => 0, args => [ '--config', "$dir/receiver.conf", '--max-body', '1k' ]);
 is($receiver->post('/any/x', 'x' x 1024), 200, 'no token is needed with --no-auth');
 is($receiver->post('/any/x', 'x' x 1025), 413, 'the command line overrides the file');
 is($receiver->get('/metrics')->{status}, 404, 'the file is read');
+is(rows("event = 'x' AND server = 'other account'"), 1, 'the webhook belongs to the server that was named');
+is(rows("event <> 'x' AND server IS NOT NULL"), 0, 'and to the default where none was');
 {
     my @many = map { $receiver->socket_to } 1 .. 3;
     $_->syswrite("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") for @many;

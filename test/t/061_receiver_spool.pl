@@ -1,7 +1,7 @@
 # truust-receiver without its database: bodies wait in the spool and come in later, in order; nothing is lost by
 # kill -9, torn or damaged files, a full spool, a slow or refusing database, or a failover.
 use strict;
-use warnings;
+use warnings FATAL => 'all';
 
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
