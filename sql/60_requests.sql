@@ -52,3 +52,12 @@ CREATE POLICY own_requests ON truust.requests FOR SELECT
     USING (role = CURRENT_USER);
 CREATE POLICY all_requests ON truust.requests FOR SELECT
     USING ((SELECT pg_catalog.has_function_privilege(CURRENT_USER, '@extschema@.truust_retry_request(bigint)', 'EXECUTE')));
+
+-- The same for views, which read the table with the rights of their owner.
+CREATE VIEW truust.visible_requests WITH (security_barrier) AS
+    SELECT r.id, r.operation, r.args, r.role, r.server, r.state, r.attempts, r.next_attempt_at, r.created_at, r.sent_at,
+           r.finished_at, r.error, r.done_state, r.done_attempts, r.done_error
+      FROM truust.requests AS r
+     WHERE r.role = CURRENT_USER
+        OR (SELECT pg_catalog.has_function_privilege(CURRENT_USER, '@extschema@.truust_retry_request(bigint)', 'EXECUTE'));
+COMMENT ON VIEW truust.visible_requests IS 'The requests that the current role may see: its own, and all if it may repeat them. What truust.pending and truust.dead_letters are made of.';

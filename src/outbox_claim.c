@@ -650,11 +650,12 @@ truust_outbox_recover(void)
 {
 	static TruustStatement repeat = {
 		"UPDATE truust.requests r SET state = 'queued', next_attempt_at = "
-		"pg_catalog.clock_timestamp(),"
+		"pg_catalog.clock_timestamp()"
+		" + CASE WHEN r.sequence_group IS NULL THEN 0 ELSE $2 END * interval '1 millisecond',"
 		" fence = r.fence + 1"
 		" WHERE r.state = 'sending' AND r.next_attempt_at = 'infinity' AND r.operation = ANY ($1)",
-		1,
-		{TEXTARRAYOID}};
+		2,
+		{TEXTARRAYOID, INT4OID}};
 	static TruustStatement look = {
 		"UPDATE truust.requests r SET next_attempt_at = pg_catalog.clock_timestamp(),"
 		" sent_at = LEAST(r.sent_at, pg_catalog.clock_timestamp())"
@@ -671,11 +672,17 @@ truust_outbox_recover(void)
 								  "r.next_attempt_at = 'infinity' LIMIT 1",
 								  0};
 	Datum				   value;
+	Datum				   values[2];
 
 	if (truust_outbox_run(&any, NULL) == 0)
 		return false;
-	value = operations_of(TRUUST_SAFE, TRUUST_HARMLESS);
-	truust_outbox_run(&repeat, &value);
+	values[0] = operations_of(TRUUST_SAFE, TRUUST_SAFE);
+	values[1] = Int32GetDatum(0);
+	truust_outbox_run(&repeat, values);
+	/* what may still be on its way must not undo what follows it: see pause_before_repeat() */
+	values[0] = operations_of(TRUUST_HARMLESS, TRUUST_HARMLESS);
+	values[1] = Int32GetDatum(truust_settle_time);
+	truust_outbox_run(&repeat, values);
 	value = operations_of(TRUUST_FINDABLE, TRUUST_FINDABLE);
 	truust_outbox_run(&look, &value);
 	value = CStringGetTextDatum(LOST_REASON);

@@ -88,6 +88,20 @@ learn_pace(TruustFlight *flight)
 	}
 }
 
+/*
+ * A write that is harmless to repeat may still be on its way.  Where others of
+ * its group follow, it is not repeated before that is over: it would undo them.
+ */
+static long
+pause_before_repeat(const TruustFlight *flight)
+{
+	long pause = truust_flight_pause(flight->attempts);
+
+	if (flight->group && flight->endpoint->repeat == TRUUST_HARMLESS)
+		return Max(pause, truust_settle_time);
+	return pause;
+}
+
 /* A request that may or may not have been executed. */
 static void
 judge_unknown(TruustFlight *flight)
@@ -99,7 +113,7 @@ judge_unknown(TruustFlight *flight)
 			if (flight->attempts >= truust_max_attempts)
 				set_verdict(flight, TRUUST_FLIGHT_FAILED, 0);
 			else
-				set_verdict(flight, TRUUST_FLIGHT_AGAIN, truust_flight_pause(flight->attempts));
+				set_verdict(flight, TRUUST_FLIGHT_AGAIN, pause_before_repeat(flight));
 			break;
 		case TRUUST_FINDABLE:
 			set_verdict(flight, TRUUST_FLIGHT_LOOK, 0);

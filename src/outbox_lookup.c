@@ -48,6 +48,8 @@ typedef struct LookPlan
 	bool		by_tag;	  /* the list can be searched by tag */
 	bool		by_date;  /* the list can be limited to the request's days */
 	const char *argument; /* of the request: copied from the arguments of the same name */
+	const char
+		*result; /* gets what the operation answers with, where the list has something else */
 } LookPlan;
 
 static Finding judge_list(TruustFlight *flight, const TruustAnswer *answer);
@@ -65,7 +67,7 @@ static const LookPlan plans[] = {
 	 "customer_uuid"},
 	{TRUUST_LOOKUP_BANK_MARKER, "list_customers", judge_bank, false, false, NULL},
 	{TRUUST_LOOKUP_SUBSCRIPTION_MARKER, "list_subscriptions", judge_list, false, false, NULL},
-	{TRUUST_LOOKUP_REFUND_MARKER, "list_refunds", judge_list, false, true, NULL},
+	{TRUUST_LOOKUP_REFUND_MARKER, "list_refunds", judge_list, false, true, "payin_id", "get_payin"},
 	{TRUUST_LOOKUP_ORDER_STATUS, "get_order", judge_order, false, false, "order_id"},
 	{TRUUST_LOOKUP_ORDER_PAYIN, "get_order_payin", judge_single, false, false, "order_id"},
 	{TRUUST_LOOKUP_ORDER_PAYOUT, "get_order_payout", judge_single, false, false, "order_id"},
@@ -159,7 +161,9 @@ truust_look_build(TruustFlight *flight, const TruustAccount *account)
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	if (plan->argument)
+	if (plan->result && flight->step == 1)
+		operation = plan->result;
+	if (plan->argument && (plan->result == NULL || flight->step == 1))
 	{
 		char *value = truust_json_get_text(flight->args, plan->argument);
 
@@ -167,7 +171,7 @@ truust_look_build(TruustFlight *flight, const TruustAccount *account)
 	}
 	if (plan->judge == judge_bank)
 		operation = bank_request(&json, flight);
-	else if (plan->judge == judge_list)
+	else if (plan->judge == judge_list && flight->step == 0)
 		list_request(&json, plan, flight);
 	appendStringInfoChar(&json, '}');
 
@@ -498,8 +502,16 @@ no_answer(TruustFlight *flight)
 static void
 judge(TruustFlight *flight)
 {
-	Finding finding = plan_of(flight)->judge(flight, &flight->answer);
+	const LookPlan *plan = plan_of(flight);
+	Finding			finding = FOUND;
 
+	if (plan->result == NULL || flight->step == 0)
+		finding = plan->judge(flight, &flight->answer);
+	if (finding == FOUND && plan->result && flight->step == 0)
+	{
+		flight->step = 1;
+		finding = GO_ON;
+	}
 	flight->verdict = TRUUST_FLIGHT_NONE;
 	switch (finding)
 	{

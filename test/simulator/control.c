@@ -178,7 +178,7 @@ get_inner_order(Exchange *x, int64_t id)
 }
 
 static bool
-add_order(Row *row, void *arg)
+add_row(Row *row, void *arg)
 {
 	Buf *out = arg;
 
@@ -200,12 +200,35 @@ find_orders(Exchange *x, int64_t id)
 	if (tag != NULL)
 	{
 		buf_json(&fragment, tag, strlen(tag));
-		store_find(K_ORDER, kind_slot(&kinds[K_ORDER], "tag"), fragment.data, add_order, &x->out);
+		store_find(K_ORDER, kind_slot(&kinds[K_ORDER], "tag"), fragment.data, add_row, &x->out);
 		buf_free(&fragment);
 	}
 	else
 		for (int i = 0; i < tables[K_ORDER].nrows; i++)
-			add_order(tables[K_ORDER].rows[i], &x->out);
+			add_row(tables[K_ORDER].rows[i], &x->out);
+	buf_adds(&x->out, "]}");
+	reply_raw(x, 200);
+}
+
+/* All rows of a kind, with all that is known inside. */
+static void
+get_rows(Exchange *x, int64_t id)
+{
+	const char *name = exchange_arg(x, "kind");
+	int			kind = 0;
+
+	(void) id;
+	while (kind < K_COUNT && (name == NULL || strcmp(kinds[kind].name, name) != 0))
+		kind++;
+	if (kind == K_COUNT)
+	{
+		reply_error(x, 400, "kind is one of what the summary counts");
+		return;
+	}
+	buf_adds(&x->out, "{\"rows\":[");
+	for (int i = 0; i < tables[kind].nrows; i++)
+		if (!tables[kind].rows[i]->deleted)
+			add_row(tables[kind].rows[i], &x->out);
 	buf_adds(&x->out, "]}");
 	reply_raw(x, 200);
 }
@@ -400,6 +423,7 @@ static const Entry entries[] = {
 	{"GET", "requests", "", get_requests},
 	{"GET", "requests/count", "", count_requests},
 	{"DELETE", "requests", "", delete_requests},
+	{"GET", "rows", "", get_rows},
 	{"GET", "orders", "", find_orders},
 	{"POST", "orders/bulk", " count status ", bulk_orders},
 	{"POST", "customers/bulk", " count ", bulk_customers},

@@ -113,7 +113,19 @@ SELECT truust_retry_request(0);
 \echo :SQLSTATE
 RESET ROLE;
 UPDATE truust.requests SET state = 'uncertain' WHERE key IN ('g2', 'g3#x');
+
+-- The views show no more than the table does.
+SELECT truust_grant('read', 'regress_truust_rival'), truust_grant('read', 'regress_truust_shop');
+SET ROLE regress_truust_rival;
+SELECT DISTINCT role FROM truust.pending WHERE server = 'regress_requests';
+SELECT count(*) FROM truust.dead_letters WHERE server = 'regress_requests';
+SELECT count(*) FROM truust.visible_requests;
+SET ROLE regress_truust_shop;
+SELECT DISTINCT role FROM truust.pending WHERE server = 'regress_requests';
+SELECT operation, args FROM truust.dead_letters WHERE server = 'regress_requests' ORDER BY id;
 SET ROLE regress_truust_guard;
+SELECT DISTINCT role FROM truust.pending WHERE server = 'regress_requests' ORDER BY role;
+SELECT count(*) FROM truust.dead_letters WHERE server = 'regress_requests';
 SELECT truust_resolve_request(id, '{"id": 1}') FROM numbers WHERE key = 'g2';
 SELECT truust_resolve_request(id, NULL) FROM numbers WHERE key = 'g3#x';
 SELECT key, state, response, error, done_state FROM truust.requests WHERE key IN ('g2', 'g3#x') ORDER BY key;
@@ -143,6 +155,7 @@ TRUNCATE truust.requests;
 DROP VIEW numbers;
 DROP FUNCTION enqueued, shop_enqueues, wrong_argument, right_argument;
 DROP SERVER regress_requests CASCADE;
-SELECT truust_revoke('api', 'regress_truust_shop'), truust_revoke('api', 'regress_truust_rival'), truust_revoke('operate', 'regress_truust_guard');
+SELECT truust_revoke(privilege, role) FROM unnest(ARRAY['api', 'read']) privilege, unnest(ARRAY['regress_truust_shop', 'regress_truust_rival']) role;
+SELECT truust_revoke('operate', 'regress_truust_guard');
 DROP ROLE regress_truust_shop, regress_truust_rival, regress_truust_guard, regress_truust_mapped;
 SELECT truust_resume('requests');
