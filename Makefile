@@ -44,8 +44,8 @@ demo: ## an order from SQL, its life from webhooks (KEEP=1 stays; SERVER=sandbox
 check: ## everything that must hold before a change is done (CHECK="regress tap" for some of it)
 	@tools/check $(CHECK)
 
-check-faults: ## the tests with chance, RUNS times each (100) from SEED on (1)
-	@TRUUST_RUNS=$(or $(RUNS),100) TRUUST_SEED=$(or $(SEED),1) TAP_TIMEOUT=3500 \
+check-faults: ## the tests with chance, RUNS times each (200) from SEED on (1)
+	@TRUUST_RUNS=$(or $(RUNS),200) TRUUST_SEED=$(or $(SEED),1) TAP_TIMEOUT=3500 \
 		TAP="$(wildcard test/t/*_random*.pl)" tools/check build simulator receiver tap
 
 bench: ## how fast it is, each row against what bounds it (BENCH="calls" for one of them)

@@ -2,7 +2,7 @@
 # event answered 200 is applied exactly once, in its order's sequence, and what cannot be understood is a dead letter.
 #
 # Senders do as Truust's does: one event of an order after the other, the same body again until it is answered 200.
-# TRUUST_RUNS runs (5), seeded with TRUUST_SEED (1) and up; `make check-faults` makes a hundred.
+# TRUUST_RUNS runs (5), seeded with TRUUST_SEED (1) and up; `make check-faults` makes two hundred.
 use strict;
 use warnings FATAL => 'all';
 
