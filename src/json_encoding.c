@@ -52,17 +52,12 @@ read_hex(const char *p, const char *end, pg_wchar *unit)
 	return true;
 }
 
-/*
- * The character of the escape at p ("\uXXXX", or two of them for a pair of
- * surrogates) and the escape's length; 0 where it is none or is best left to
- * the JSON parser: ASCII, NUL, half a pair.
- */
-static int
-read_escape(const char *p, const char *end, pg_wchar *character)
+int
+truust_json_read_escape(const char *p, const char *end, pg_wchar *character)
 {
 	pg_wchar low;
 
-	if (end - p < 6 || p[1] != 'u' || !read_hex(p + 2, end, character) || *character < 0x80)
+	if (end - p < 6 || p[1] != 'u' || !read_hex(p + 2, end, character))
 		return 0;
 	if (!is_utf16_surrogate_first(*character))
 		return is_utf16_surrogate_second(*character) ? 0 : 6;
@@ -147,14 +142,14 @@ truust_json_to_server(const char *text, size_t len)
 			append_character(&buf, utf8_to_unicode((const unsigned char *) p));
 			p += pg_utf_mblen((const unsigned char *) p);
 		}
-		else if ((n = read_escape(p, end, &character)) > 0)
+		else if ((n = truust_json_read_escape(p, end, &character)) > 0 && character >= 0x80)
 		{
 			append_character(&buf, character);
 			p += n;
 		}
 		else
 		{
-			/* both bytes, so that the second of "\\" begins no escape */
+			/* the parser's business; both bytes, so that the second of "\\" begins no escape */
 			n = Min(2, end - p);
 			if (n == 2 && IS_HIGHBIT_SET(p[1]))
 				n = 1;

@@ -8,6 +8,31 @@
 #ifndef TRUUST_JSON_PRIVATE_H
 #define TRUUST_JSON_PRIVATE_H
 
+#include "mb/pg_wchar.h"
+#include "utils/jsonb.h"
+
+/* jsonb's own order of keys: the shorter first, then by bytes. */
+static inline int
+truust_json_compare_keys(const char *a, size_t alen, const char *b, size_t blen)
+{
+	if (alen != blen)
+		return alen < blen ? -1 : 1;
+	return memcmp(a, b, alen);
+}
+
+/*
+ * The character of the escape at p ("\uXXXX", or two of them for a pair of
+ * surrogates) and the escape's length; 0 where it is none, or half a pair.
+ */
+extern int truust_json_read_escape(const char *p, const char *end, pg_wchar *character);
+
+/*
+ * JSON in the server's encoding, known to be valid in it, as jsonb in the
+ * current memory context; NULL where jsonb_in() must decide.  May raise what
+ * jsonb_in() raises.
+ */
+extern Jsonb *truust_json_scan(const char *text, size_t len);
+
 /*
  * In a PG_CATCH: the caught error as text in cxt, where it is one that the
  * data caused; any other goes on its way.  cxt is current afterwards.

@@ -69,6 +69,16 @@ truust_json_caught(MemoryContext cxt)
 	return text;
 }
 
+static Jsonb *
+parse_with_server(const char *text, size_t len)
+{
+	char  *copy = pnstrdup(text, len);
+	Jsonb *result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(copy)));
+
+	pfree(copy);
+	return result;
+}
+
 Jsonb *
 truust_json_parse(const char *text, size_t len, char **problem)
 {
@@ -94,11 +104,14 @@ truust_json_parse(const char *text, size_t len, char **problem)
 
 	PG_TRY();
 	{
-		char *copy = GetDatabaseEncoding() == PG_UTF8 ? pnstrdup(text, len)
-													  : truust_json_to_server(text, len);
+		char *converted =
+			GetDatabaseEncoding() == PG_UTF8 ? NULL : truust_json_to_server(text, len);
 
-		result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(copy)));
-		pfree(copy);
+		if (converted)
+			text = converted;
+		result = truust_json_scan(text, converted ? strlen(converted) : len);
+		if (result == NULL)
+			result = parse_with_server(text, converted ? strlen(converted) : len);
 	}
 	PG_CATCH();
 	{
@@ -455,15 +468,6 @@ truust_json_to_datum(JsonbValue *value, Oid type, bool empty_is_null, Datum *res
 	return text_to_datum(text, type, result, problem);
 }
 
-/* jsonb's own order of keys: the shorter first, then by bytes. */
-static int
-compare_keys(const char *a, size_t alen, const char *b, size_t blen)
-{
-	if (alen != blen)
-		return alen < blen ? -1 : 1;
-	return memcmp(a, b, alen);
-}
-
 static int
 compare_columns(const void *a, const void *b, void *arg)
 {
@@ -471,7 +475,7 @@ compare_columns(const void *a, const void *b, void *arg)
 	const char *x = NameStr(TupleDescAttr(desc, *(const AttrNumber *) a - 1)->attname);
 	const char *y = NameStr(TupleDescAttr(desc, *(const AttrNumber *) b - 1)->attname);
 
-	return compare_keys(x, strlen(x), y, strlen(y));
+	return truust_json_compare_keys(x, strlen(x), y, strlen(y));
 }
 
 /* The map of a composite type, made on first use. */
@@ -548,7 +552,7 @@ truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation)
 			Form_pg_attribute att = TupleDescAttr(desc, i);
 			char			 *problem = NULL;
 
-			order = compare_keys(NameStr(att->attname), strlen(NameStr(att->attname)),
+			order = truust_json_compare_keys(NameStr(att->attname), strlen(NameStr(att->attname)),
 								 key.val.string.val, key.val.string.len);
 			if (order > 0)
 				break;
