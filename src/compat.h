@@ -110,4 +110,31 @@
 #define truust_wait_event(name) PG_WAIT_EXTENSION
 #endif
 
+/* 14: what is inserted into is an argument, not part of the executor's state; 16, 18: one argument more */
+#if PG_VERSION_NUM >= 180000
+#define truust_check_indexes(rri, slot, estate, other)                                             \
+	ExecCheckIndexConstraints(rri, slot, estate, other, &(ItemPointerData){{0, 0}, 0}, NIL)
+#elif PG_VERSION_NUM >= 140000
+#define truust_check_indexes(rri, slot, estate, other)                                             \
+	ExecCheckIndexConstraints(rri, slot, estate, other, NIL)
+#else
+#define truust_check_indexes(rri, slot, estate, other)                                             \
+	ExecCheckIndexConstraints(slot, estate, other, NIL)
+#endif
+#if PG_VERSION_NUM >= 160000
+#define truust_insert_indexes(rri, slot, estate, no_error, conflict)                               \
+	ExecInsertIndexTuples(rri, slot, estate, false, no_error, conflict, NIL, false)
+#elif PG_VERSION_NUM >= 140000
+#define truust_insert_indexes(rri, slot, estate, no_error, conflict)                               \
+	ExecInsertIndexTuples(rri, slot, estate, false, no_error, conflict, NIL)
+#else
+#define truust_insert_indexes(rri, slot, estate, no_error, conflict)                               \
+	ExecInsertIndexTuples(slot, estate, no_error, conflict, NIL)
+#endif
+#if PG_VERSION_NUM >= 140000
+#define truust_set_result_relation(estate, rri) ((void) 0)
+#else
+#define truust_set_result_relation(estate, rri) ((estate)->es_result_relation_info = (rri))
+#endif
+
 #endif /* TRUUST_COMPAT_H */

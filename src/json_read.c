@@ -553,7 +553,7 @@ truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation)
 			char			 *problem = NULL;
 
 			order = truust_json_compare_keys(NameStr(att->attname), strlen(NameStr(att->attname)),
-								 key.val.string.val, key.val.string.len);
+											 key.val.string.val, key.val.string.len);
 			if (order > 0)
 				break;
 			next++;

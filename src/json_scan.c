@@ -205,9 +205,8 @@ scan_number(Scanner *s, JsonbValue *v)
 		v->val.numeric = DatumGetNumeric(
 			DirectFunctionCall1(int8_numeric, Int64GetDatum(strtoll(text, NULL, 10))));
 	else
-		v->val.numeric =
-			DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text),
-												ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+		v->val.numeric = DatumGetNumeric(DirectFunctionCall3(
+			numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 	s->p = end;
 	return true;
 }

@@ -7,7 +7,9 @@
  * Everything is written by statements over arrays, for one order (noted by a
  * call) as for a thousand (a worker's batch).  A set is read and locked first,
  * changed in memory, and then written; rows that are there are locked in the
- * order of their ids, so that two writers cannot wait for each other.
+ * order of their ids, so that two writers cannot wait for each other.  Only an
+ * order that a call returns and nobody has noted yet takes a shorter way (see
+ * insert.c), because there are many of those and nothing to decide.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "attempt.h"
+#include "insert.h"
 #include "orders.h"
 #include "owner.h"
 #include "slots.h"
@@ -663,19 +666,29 @@ typedef struct OrderNote
 	TruustSource source;
 } OrderNote;
 
-/* False: the order came into being meanwhile. */
-static bool
-note_order(const OrderNote *note)
+static void
+note_history(const OrderNote *note, const char *status, const char *before)
 {
-	HTAB		  *set = truust_orders_set(1);
-	TruustOrder	  *order = truust_orders_enter(set, note->id, note->server);
-	char		  *status = truust_json_get_text(note->resource, "status");
-	const char	  *before;
-	TruustHistory  row = {0};
+	TruustHistory  row = {.event = truust_order_event_name(status),
+						  .order_id = note->id,
+						  .server = note->server,
+						  .status = status,
+						  .previous_status = before,
+						  .outcome = "applied",
+						  .source = note->source};
 	TruustHistory *rows = &row;
 
-	if (status == NULL)
-		return true;
+	truust_history_write(&rows, 1, false);
+}
+
+/* False: the order came into being meanwhile. */
+static bool
+note_known_order(const OrderNote *note, const char *status)
+{
+	HTAB		*set = truust_orders_set(1);
+	TruustOrder *order = truust_orders_enter(set, note->id, note->server);
+	const char	*before;
+
 	truust_orders_load(set);
 	before = order->status;
 	order->role = order->role ? order->role : note->role;
@@ -686,16 +699,8 @@ note_order(const OrderNote *note)
 	}
 	if (!truust_orders_write(set))
 		return false;
-	if (!order->moved)
-		return true;
-	row.event = truust_order_event_name(status);
-	row.order_id = note->id;
-	row.server = note->server;
-	row.status = status;
-	row.previous_status = before;
-	row.outcome = "applied";
-	row.source = note->source;
-	truust_history_write(&rows, 1, false);
+	if (order->moved)
+		note_history(note, status, before);
 	return true;
 }
 
@@ -715,22 +720,103 @@ wait_for_order(const char *server, int64 id)
 	truust_statement_run(&lock, values, NULL, 0);
 }
 
+/* The row of an order that was not noted before. */
+static TruustInserted
+insert_order(const OrderNote *note, const char *status)
+{
+	static TruustTable orders = {"orders",
+								 true,
+								 10 + TRUUST_N_ORDER_FIELDS,
+								 {"id", "server", "status", "finished", "role", "digests",
+								  "noted_at", "status_at", "updated_at", "watch_from", "name",
+								  "value", "currency", "tag", "metadata", "buyer_link",
+								  "seller_link"}};
+	Datum			   values[TRUUST_MAX_INSERT_COLUMNS];
+	bool			   nulls[TRUUST_MAX_INSERT_COLUMNS] = {false};
+	NameData		   role;
+	TruustOrder		   order = {.dirty = false};
+	int				   n = 0;
+
+	namestrcpy(&role, note->role);
+	truust_order_take_fields(&order, note->resource);
+	values[n++] = Int64GetDatum(note->id);
+	values[n++] = CStringGetTextDatum(note->server);
+	values[n++] = CStringGetTextDatum(status);
+	values[n++] = BoolGetDatum(truust_order_state_finished(status));
+	values[n++] = NameGetDatum(&role);
+	values[n++] = PointerGetDatum(cstring_to_text_with_len("", 0)); /* as bytes */
+	for (int i = 0; i < 4; i++)
+		values[n++] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	for (int i = 0; i < TRUUST_N_ORDER_FIELDS; i++, n++)
+	{
+		values[n] = order.fields[i];
+		nulls[n] = !order.has_field[i];
+	}
+	return truust_insert(&orders, values, nulls);
+}
+
+/* ... and of its history. */
+static TruustInserted
+insert_history(const OrderNote *note, const char *status)
+{
+	static TruustTable events = {
+		"events",
+		false,
+		7,
+		{"event", "order_id", "server", "status", "outcome", "source", "applied_at"}};
+	bool  nulls[7] = {false};
+	Datum values[7] = {CStringGetTextDatum(truust_order_event_name(status)),
+					   Int64GetDatum(note->id),
+					   CStringGetTextDatum(note->server),
+					   CStringGetTextDatum(status),
+					   CStringGetTextDatum("applied"),
+					   CStringGetTextDatum(truust_source_name(note->source)),
+					   TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())};
+
+	return truust_insert(&events, values, nulls);
+}
+
+/* What most calls return: an order that nobody has noted yet.  False: it is known, or SQL must see to it. */
+static bool
+note_new_order(const OrderNote *note, const char *status)
+{
+	TruustRoleState state;
+	bool			noted;
+
+	truust_owner_enter(&state, false);
+	noted = insert_order(note, status) == TRUUST_INSERTED;
+	if (noted && insert_history(note, status) != TRUUST_INSERTED)
+	{
+		SPI_connect();
+		note_history(note, status, NULL);
+		SPI_finish();
+	}
+	truust_owner_leave(&state);
+	return noted;
+}
+
 static void
 note_order_as_owner(void *arg)
 {
 	OrderNote	   *note = arg;
+	char		   *status = truust_json_get_text(note->resource, "status");
 	TruustRoleState state;
 
-	SPI_connect();
-	truust_owner_enter(&state, true);
-	do
+	if (status == NULL)
+		return;
+	if (!note_new_order(note, status))
 	{
-		CHECK_FOR_INTERRUPTS();
-		wait_for_order(note->server, note->id);
-	} while (!note_order(note));
+		SPI_connect();
+		truust_owner_enter(&state, true);
+		do
+		{
+			CHECK_FOR_INTERRUPTS();
+			wait_for_order(note->server, note->id);
+		} while (!note_known_order(note, status));
+		truust_owner_leave(&state);
+		SPI_finish();
+	}
 	wake_worker();
-	truust_owner_leave(&state);
-	SPI_finish();
 }
 
 /* Run a note; where isolation forbids it, do without. */

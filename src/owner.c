@@ -24,6 +24,7 @@
 #include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/timeout.h"
@@ -36,23 +37,45 @@ static bool					 clock_registered = false;
 static bool					 clock_running = false;
 static volatile sig_atomic_t clock_fired = false;
 
-Oid
-truust_owner(void)
+/* What truust_owner() found last; forgotten when the table changes. */
+static Oid orders_relation = InvalidOid;
+static Oid orders_owner = InvalidOid;
+
+static void
+on_invalidation(Datum arg, Oid relation)
+{
+	if (relation == InvalidOid || relation == orders_relation)
+		orders_relation = orders_owner = InvalidOid;
+}
+
+static void
+find_owner(void)
 {
 	Oid		  schema = get_namespace_oid("truust", true);
 	Oid		  relation = OidIsValid(schema) ? get_relname_relid("orders", schema) : InvalidOid;
-	Oid		  owner = InvalidOid;
 	HeapTuple tuple;
 
 	if (!OidIsValid(relation) || !OidIsValid(get_extension_oid("truust", true)))
-		return InvalidOid;
+		return;
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
+	if (!HeapTupleIsValid(tuple))
+		return;
+	orders_relation = relation;
+	orders_owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+}
+
+Oid
+truust_owner(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		CacheRegisterRelcacheCallback(on_invalidation, (Datum) 0);
+	registered = true;
+	if (!OidIsValid(orders_owner))
+		find_owner();
+	return orders_owner;
 }
 
 /*
