@@ -213,6 +213,9 @@ cycle(void)
 		due = one_batch(true, &paused);
 	if (!paused)
 		new = one_batch(false, &paused);
+	/* woken for something that is not new: a person may have had one tried again */
+	if (!paused && !waiting_exist && new.n == 0)
+		due = one_batch(true, &paused);
 	if (paused)
 	{
 		truust_worker_activity(TRUUST_SLOT_PAUSED, "paused");
