@@ -46,9 +46,20 @@ truust_call_arguments(FunctionCallInfo fcinfo, Datum **values, bool **nulls)
 	}
 }
 
+/* The order that a call was told of, 0: none. */
+static int64
+order_argument(const TruustSignature *signature, const Datum *values, const bool *nulls)
+{
+	for (int i = 0; i < signature->n_parameters; i++)
+		if (strcmp(signature->parameters[i].name, "order_id") == 0 && !nulls[i])
+			return DatumGetInt64(values[i]);
+	return 0;
+}
+
 /* Note what a write returned, so that the tables know it before the first webhook. */
 static void
-note_result(const TruustSignature *signature, const TruustAccount *account, Jsonb *resource)
+note_result(const TruustSignature *signature, const TruustAccount *account, Jsonb *resource,
+			int64 order_id)
 {
 	switch (signature->resource)
 	{
@@ -56,10 +67,10 @@ note_result(const TruustSignature *signature, const TruustAccount *account, Json
 			truust_orders_note(account->server_name, account->userid, resource, TRUUST_FROM_CALL);
 			break;
 		case TRUUST_A_PAYIN:
-			truust_payins_note(account->server_name, resource, 0);
+			truust_payins_note(account->server_name, resource, order_id);
 			break;
 		case TRUUST_A_PAYOUT:
-			truust_payouts_note(account->server_name, resource, 0);
+			truust_payouts_note(account->server_name, resource, order_id);
 			break;
 		case TRUUST_A_RESOURCE:
 			break;
@@ -121,7 +132,8 @@ truust_call(PG_FUNCTION_ARGS)
 	truust_wire_build(&wire, signature, account, values, nulls);
 	answer = truust_api_call(&wire, account);
 	if (signature->is_write && truust_json_resource(answer))
-		note_result(signature, account, truust_json_resource(answer));
+		note_result(signature, account, truust_json_resource(answer),
+					order_argument(signature, values, nulls));
 	return single_result(fcinfo, signature, answer);
 }
 

@@ -243,6 +243,52 @@ answer(listOrders => '{"data":[{"id":7},{"id":"x"}]}');
 fails('SELECT truust_list_orders()', '08P01', 'field "id"', 'a bad row of a list');
 is(value("SELECT id FROM truust_get_order($order)"), $order, 'the next call works');
 
+# ------------------------------------------------------------------ read as PostgreSQL reads it
+
+# Answers of the usual kind are not read by jsonb's own parser: what comes out must be the same, and what is
+# wrong must be as wrong. Documents by chance, half of them damaged by chance.
+{
+	srand 20260101;
+	my @strings = ('', 'a', 'id', 'zz', 'b' x 40, '\\u00e9\\u20ac', '\\ud83d\\udeb2', "\xc3\xa9", '\\"\\\\\\/\\b\\f\\n\\r\\t', '\\u0041', 'x y', "\xf0\x9f\x9a\xb2");
+	my @numbers = (0, '-0', 7, '-1', '1.50', '1e3', '1E-7', '-0.0', '123456789012345678', '1234567890123456789', '12345678901234567890.5', '1' . '0' x 200);
+	my $document;
+	$document = sub {
+		my ($depth) = @_;
+		my $kind = int rand($depth > 4 ? 4 : 7);
+		my $space = rand() < 0.2 ? " \n\t" : '';
+		my $string = sub { '"' . join('', map { $strings[ rand @strings ] } 0 .. rand 3) . '"' };
+
+		return $string->() if $kind < 2;
+		return "$space$numbers[ rand @numbers ]$space" if $kind == 2;
+		return (qw(true false null))[ rand 3 ] if $kind == 3;
+		return "[$space" . join(',', map { $document->($depth + 1) } 1 .. rand 6) . ']' if $kind == 4;
+		return '{' . join(",$space", map { $string->() . "$space:" . $document->($depth + 1) } 1 .. rand($depth < 2 ? 70 : 5)) . "$space}";
+	};
+	my @whole = map { $document->(0) } 1 .. 400;
+	my @damaged = map {
+		my $text = Encode::decode_utf8($_);
+		substr $text, int rand(length $text), 1, ('', '"', '{', ']', ',', '\\', '-', '.', "\x01", '0')[ rand 10 ];
+		Encode::encode_utf8($text)
+	} @whole;
+
+	$sim->no_rules;
+	$sim->rule(operation => 'getOrder', do => 'status', status => 200, body => Encode::decode_utf8(qq({"data":{"raw":$_}})))
+		for @whole, @damaged;
+	is(value(join('', 'CREATE TEMP TABLE documents (n serial, text text);', map { "INSERT INTO documents (text) VALUES (\$t\$$_\$t\$);\n" } @whole, @damaged) . <<~'SQL'), '800|t|t|t', '800 documents are read as jsonb reads them');
+		CREATE FUNCTION pg_temp.ours() RETURNS jsonb LANGUAGE plpgsql AS $$
+		BEGIN RETURN (SELECT raw FROM truust_get_order(7)); EXCEPTION WHEN protocol_violation THEN RETURN NULL; END $$;
+		CREATE FUNCTION pg_temp.theirs(text) RETURNS jsonb LANGUAGE plpgsql AS $$
+		BEGIN RETURN $1::jsonb -> 'data'; EXCEPTION WHEN data_exception THEN RETURN NULL; END $$;
+		CREATE TEMP TABLE read AS SELECT n, pg_temp.ours() AS ours, pg_temp.theirs('{"data":{"raw":' || text || '}}') AS theirs FROM documents ORDER BY n;
+		SELECT count(*), bool_and(ours IS NOT DISTINCT FROM theirs AND jsonb_send(ours) IS NOT DISTINCT FROM jsonb_send(theirs)
+				AND jsonb_hash(ours) IS NOT DISTINCT FROM jsonb_hash(theirs)),
+			bool_and(theirs IS NOT NULL) FILTER (WHERE n <= 400), count(*) FILTER (WHERE theirs IS NULL) BETWEEN 150 AND 399
+		FROM read;
+		SQL
+	is($sim->call(GET => '/requests/count?operation=getOrder')->{count} >= 800, 1, '... each of them');
+	$sim->no_rules;
+}
+
 # ------------------------------------------------------------------ nothing at all
 
 answer(createOrder => '', 204);

@@ -1,0 +1,114 @@
+# What a write returns is noted in truust.orders in the caller's own transaction, whatever somebody has done to the table,
+# and whoever else writes to it at the same time.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib", $FindBin::RealBin;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Truust;
+
+my $sim = Truust->simulator;
+my $node = $sim->node(max_retries => 0);
+my $create = q{SELECT id FROM truust_create_order(name => 'Bicycle', value => 120.50, tag => 'b', metadata => '{"a": 1}')};
+
+sub value
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+# The row of an order, and its history.
+sub noted
+{
+	my ($id) = @_;
+	return value("SELECT status, previous_status, finished, name, value, currency, tag, metadata, buyer_link IS NOT NULL, role FROM truust.orders WHERE id = $id")
+		. ' / ' . value("SELECT string_agg(concat_ws(' ', event, previous_status, status, outcome, source), ', ' ORDER BY id) FROM truust.events WHERE order_id = $id");
+}
+
+my $role = value('SELECT current_user');
+my $row = qq(||f|Bicycle|120.50|EUR|b|{"a": 1}|t|$role);
+my $drafted = "DRAFT$row / order.draft DRAFT applied call";
+
+my $order = value($create);
+is(noted($order), $drafted, 'a new order');
+value("SELECT truust_create_payin($order, 'REDSYS_V2')");
+$sim->call(POST => "/orders/$order/pay", { outcome => 'confirmed' });
+value("SELECT truust_accept_order($order)");
+like(noted($order), qr{^ACCEPTED\|DRAFT\|f\|.* / order.draft DRAFT applied call, order.accepted DRAFT ACCEPTED applied call$}, 'one that is known moves on');
+is(value("SELECT status FROM truust.payins WHERE order_id = $order"), 'CREATED', 'a payin');
+
+my ($out, $err) = $node->run('BEGIN', $create, 'ROLLBACK', 'SELECT count(*) FROM truust.orders');
+like($out, qr/^\d+\n1$/, 'a transaction that is rolled back has noted nothing');
+($out, $err) = $node->run('BEGIN', $create, q{SELECT count(*) FROM truust.orders}, 'SAVEPOINT a', $create, 'ROLLBACK TO a', $create, 'COMMIT', 'SELECT count(*) FROM truust.orders');
+like($out, qr/^\d+\n2\n\d+\n\d+\n3$/, 'what follows in the transaction sees it; a savepoint takes it back');
+for my $how ('BEGIN READ ONLY', "BEGIN ISOLATION LEVEL SERIALIZABLE", "BEGIN ISOLATION LEVEL REPEATABLE READ")
+{
+	($out, $err) = $node->run($how, $create, 'COMMIT');
+	like($out, qr/^\d+$/, "$how: the order is made");
+	is(value("SELECT count(*) FROM truust.orders WHERE id = $out"), $how =~ /READ ONLY/ ? 0 : 1, "$how: and noted where that is possible");
+}
+is(value("SELECT count(*) FROM generate_series(1, 300) i, LATERAL truust_create_order(name => 'Bicycle', value => i) o WHERE o.value = i"), 300, 'many in one statement');
+is(value("SELECT count(*), count(DISTINCT e.id) FROM truust.orders o JOIN truust.events e ON e.order_id = o.id AND e.status = o.status WHERE o.value <= 300 AND o.tag IS NULL"),
+	'300|300', '... each is noted, with its history');
+
+# ------------------------------------------------------------------ tables that are not as they were
+
+for my $case (
+	[ 'a trigger on the orders', 'CREATE TRIGGER upper BEFORE INSERT ON truust.orders FOR EACH ROW EXECUTE FUNCTION upper_name()',
+		'DROP TRIGGER upper ON truust.orders', 'BICYCLE' ],
+	[ 'a trigger on the history', 'CREATE TRIGGER silent BEFORE INSERT ON truust.events FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+		'DROP TRIGGER silent ON truust.events', undef ],
+	[ 'a column with a default', q{ALTER TABLE truust.orders ADD COLUMN mine text NOT NULL DEFAULT 'x'}, 'ALTER TABLE truust.orders DROP COLUMN mine', 'Bicycle' ],
+	[ 'a constraint', q{ALTER TABLE truust.events ADD CONSTRAINT known CHECK (source IN ('call', 'webhook'))}, 'ALTER TABLE truust.events DROP CONSTRAINT known', 'Bicycle' ],
+	[ 'a rule', 'CREATE RULE also AS ON INSERT TO truust.events DO ALSO SELECT 1', 'DROP RULE also ON truust.events', 'Bicycle' ],
+	[ 'another owner', "CREATE ROLE keeper; GRANT USAGE, CREATE ON SCHEMA truust TO keeper; ALTER TABLE truust.orders OWNER TO keeper; GRANT ALL ON truust.events TO keeper", 'ALTER TABLE truust.orders OWNER TO CURRENT_USER', 'Bicycle' ],
+	[ 'another index', 'CREATE INDEX mine ON truust.orders (name) WHERE length(name) > 3', 'DROP INDEX truust.mine', 'Bicycle' ])
+{
+	my ($name, $change, $back, $wanted) = @$case;
+
+	value('CREATE OR REPLACE FUNCTION upper_name() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := upper(NEW.name); RETURN NEW; END $$');
+	# in one session, so that it has to notice
+	my ($out, $err) = $node->run($create, (split /; /, $change), $create, $back, $create);
+	my @ids = split /\n/, $out;
+	if (!defined $wanted)
+	{
+		like($err, qr/ERROR:  39P01: /, "$name: an error of it is an error of the call");
+		is(scalar @ids, 2, "$name: the others work");
+		next;
+	}
+	is($err, '', "$name: no error");
+	is(value("SELECT string_agg(name, ' ' ORDER BY id) FROM truust.orders WHERE id IN (" . join(',', @ids) . ')'), "Bicycle $wanted Bicycle", "$name: noted");
+	is(value('SELECT count(*) FROM truust.events WHERE order_id IN (' . join(',', @ids) . ')'), 3, "$name: and its history");
+}
+
+($out, $err) = $node->run($create, 'DROP EXTENSION truust CASCADE', 'CREATE EXTENSION truust',
+	"CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (base_url '@{[ $sim->base_url ]}')",
+	"CREATE USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (secret_key 'sk_stage_of_a_made_up_account')", $create);
+my @ids = split /\n/, $out;
+is(noted($ids[1]), $drafted, 'an extension that was dropped and made again within the session');
+
+# ------------------------------------------------------------------ somebody else notes the same order
+
+for my $end (qw(COMMIT ROLLBACK))
+{
+	my $next = value($create) + 1;
+	my $other = $node->background_psql('postgres');
+	my $here = $node->background_psql('postgres', on_error_stop => 0);
+
+	$other->query_safe("BEGIN; INSERT INTO truust.orders (id, server, status, name) VALUES ($next, 'truust', 'PUBLISHED', 'Theirs')");
+	$here->query_until(qr/started/, "\\echo started\n$create;\n\\echo ended\n");
+	$node->poll_query_until('postgres', q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%truust_create_order%')})
+		or die 'it does not wait';
+	$other->query_safe($end);
+	$here->query('SELECT 1');
+	$other->quit;
+	$here->quit;
+	is(value("SELECT count(*) || ' ' || max(status) || ' ' || max(name) FROM truust.orders WHERE id = $next"),
+		$end eq 'COMMIT' ? '1 PUBLISHED Theirs' : '1 DRAFT Bicycle', "somebody else's row, $end: " . ($end eq 'COMMIT' ? 'it does not go back' : 'it is noted'));
+}
+
+done_testing();
