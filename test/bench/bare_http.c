@@ -3,10 +3,10 @@
  * bare_http.c
  *		The yardstick: the same requests from a plain libcurl loop.
  *
- *	bare_http URL N [BODY]
+ *	bare_http URL N [BODY [CONCURRENCY]]
  *
- * Sends N requests one after the other over one kept connection (GET, or POST
- * of BODY) with the headers that the extension sends, reads each answer into
+ * Sends N requests one after the other over one kept connection, or so many at
+ * once over as many with libcurl's multi interface (GET, or POST of BODY), with the headers that the extension sends, reads each answer into
  * memory and prints the calls per second.  What the extension takes longer for
  * is its own doing.  KEY in the environment is sent as the bearer.
  *
@@ -87,36 +87,87 @@ set_up(const char *url, const char *body, Answer *answer)
 	return easy;
 }
 
+static void
+check(long i, CURL *easy, CURLcode code)
+{
+	long status = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	if (code == CURLE_OK && status >= 200 && status <= 299)
+		return;
+	fprintf(stderr, "call %ld: %s, HTTP status %ld\n", i, curl_easy_strerror(code), status);
+	exit(1);
+}
+
+static void
+one_by_one(const char *url, long n, const char *body)
+{
+	Answer answer = {0};
+	CURL  *easy = set_up(url, body, &answer);
+
+	for (long i = 0; i < n; i++)
+	{
+		answer.len = 0;
+		check(i, easy, curl_easy_perform(easy));
+	}
+}
+
+static void
+at_once(const char *url, long n, const char *body, int concurrency)
+{
+	CURLM  *multi = curl_multi_init();
+	Answer *answers = calloc(concurrency, sizeof(Answer));
+	long	started = 0;
+	long	ended = 0;
+
+	for (; started < concurrency && started < n; started++)
+	{
+		CURL *easy = set_up(url, body, &answers[started]);
+
+		curl_easy_setopt(easy, CURLOPT_PRIVATE, &answers[started]);
+		curl_multi_add_handle(multi, easy);
+	}
+	while (ended < n)
+	{
+		CURLMsg *message;
+		int		 running;
+
+		curl_multi_perform(multi, &running);
+		while ((message = curl_multi_info_read(multi, &running)) != NULL)
+		{
+			CURL   *easy = message->easy_handle;
+			Answer *answer;
+
+			check(ended++, easy, message->data.result);
+			curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &answer);
+			answer->len = 0;
+			curl_multi_remove_handle(multi, easy);
+			if (started++ < n)
+				curl_multi_add_handle(multi, easy);
+		}
+		if (ended < n)
+			curl_multi_poll(multi, NULL, 0, 1000, NULL);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
-	Answer answer = {0};
-	CURL  *easy;
 	long   n;
+	int	   concurrency = argc > 4 ? atoi(argv[4]) : 1;
 	double start;
 
-	if (argc < 3 || (n = atol(argv[2])) <= 0)
+	if (argc < 3 || (n = atol(argv[2])) <= 0 || concurrency < 1)
 	{
-		fprintf(stderr, "usage: %s URL N [BODY]\n", argv[0]);
+		fprintf(stderr, "usage: %s URL N [BODY [CONCURRENCY]]\n", argv[0]);
 		return 2;
 	}
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	easy = set_up(argv[1], argv[3], &answer);
 	start = now();
-	for (long i = 0; i < n; i++)
-	{
-		CURLcode code;
-		long	 status = 0;
-
-		answer.len = 0;
-		code = curl_easy_perform(easy);
-		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-		if (code != CURLE_OK || status < 200 || status > 299)
-		{
-			fprintf(stderr, "call %ld: %s, HTTP status %ld\n", i, curl_easy_strerror(code), status);
-			return 1;
-		}
-	}
+	if (concurrency > 1)
+		at_once(argv[1], n, argv[3], concurrency);
+	else
+		one_by_one(argv[1], n, argv[3]);
 	printf("%.0f\n", n / (now() - start));
 	return 0;
 }
