@@ -21,6 +21,7 @@ COMMENT ON FUNCTION truust.worker_rows() IS 'The workers of the cluster as share
 
 CREATE FUNCTION truust.measure(
     kind text,
+    most bigint DEFAULT NULL,
     OUT backlog bigint,
     OUT oldest_pending timestamptz,
     OUT dead_letters bigint,
@@ -29,21 +30,26 @@ CREATE FUNCTION truust.measure(
 RETURNS record
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
-    SELECT w.backlog, w.oldest, w.dead, 0::bigint
-      FROM (SELECT count(*) FILTER (WHERE state <> 'dead') AS backlog,
-                   min(received_at) FILTER (WHERE state <> 'dead') AS oldest,
-                   count(*) FILTER (WHERE state = 'dead') AS dead
-              FROM truust.webhooks) AS w
+    SELECT (SELECT count(*) FROM (SELECT FROM truust.webhooks WHERE state <> 'dead' LIMIT most) AS w),
+           (SELECT min(received_at) FROM (SELECT received_at FROM truust.webhooks WHERE state <> 'dead' ORDER BY id LIMIT most) AS w),
+           (SELECT count(*) FROM (SELECT FROM truust.webhooks WHERE state = 'dead' LIMIT most) AS w),
+           0::bigint
      WHERE kind = 'webhooks'
     UNION ALL
-    SELECT (SELECT count(*) FROM truust.requests WHERE state IN ('queued', 'sending') OR done_state = 'pending'),
-           (SELECT min(created_at) FROM truust.requests WHERE state IN ('queued', 'sending')),
+    SELECT (SELECT count(*) FROM (SELECT FROM truust.requests WHERE state = 'queued' LIMIT most) AS r)
+           + (SELECT count(*) FROM truust.requests WHERE state = 'sending')
+           + (SELECT count(*) FROM (SELECT FROM truust.requests WHERE done_state = 'pending' LIMIT most) AS r),
+           (SELECT min(created_at) FROM (
+                (SELECT created_at FROM truust.requests WHERE state = 'queued' LIMIT most)
+                UNION ALL
+                SELECT created_at FROM truust.requests WHERE state = 'sending') AS r),
            (SELECT count(*) FROM truust.requests WHERE done_state = 'dead'),
            (SELECT count(*) FROM truust.requests WHERE state = 'uncertain')
      WHERE kind = 'requests'
 $$;
-COMMENT ON FUNCTION truust.measure(text) IS 'How much work of a kind (webhooks or requests) waits in this database, since when, and what waits for a person.';
+COMMENT ON FUNCTION truust.measure(text, bigint) IS 'How much work of a kind (webhooks or requests) waits in this database, since when, and what waits for a person. most: no more rows than that are looked at.';
 
 CREATE FUNCTION truust.pause_reason(what text)
 RETURNS text
@@ -96,7 +102,7 @@ AS $$
       LEFT JOIN here AS h ON h.kind = a.kind AND d.datname = current_database()
      ORDER BY d.datname, a.kind DESC, a.instance
 $$;
-COMMENT ON FUNCTION truust_status() IS 'One row for each worker of the cluster, and for the workers that this database should have. state: starting, idle, working, failing, stopped, paused (truust_pause), restored (waits for truust_resume). backlog, oldest_pending, dead_letters and uncertain_requests are counted now for this database, and as last measured by the worker for others.';
+COMMENT ON FUNCTION truust_status() IS 'One row for each worker of the cluster, and for the workers that this database should have. state: starting, idle, working, failing, stopped, paused (truust_pause), restored (waits for truust_resume). backlog, oldest_pending, dead_letters and uncertain_requests are counted now for this database, and as last measured by the worker for others, up to 50,000.';
 
 CREATE FUNCTION truust.stats_rows(
     OUT kind text,

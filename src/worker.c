@@ -37,6 +37,8 @@
 #include "statement.h"
 #include "worker.h"
 
+#define MEASURE_MOST                                                                               \
+	"50000" /* rows that it looks at: a backlog must cost neither time nor a long snapshot */
 #define MEASURE_INTERVAL 10000 /* ms */
 #define ERROR_PAUSE 200		   /* ms after the first error in a row */
 #define MAX_ERROR_PAUSE 60000  /* ms */
@@ -201,7 +203,7 @@ static void
 measure(void)
 {
 	static TruustStatement select = {"SELECT m.backlog, m.oldest_pending, m.dead_letters, "
-									 "m.uncertain FROM truust.measure($1) AS m",
+									 "m.uncertain FROM truust.measure($1, " MEASURE_MOST ") AS m",
 									 1,
 									 {TEXTOID}};
 	Datum kind = CStringGetTextDatum(args.kind == TRUUST_WORKER_WEBHOOKS ? "webhooks" : "requests");
