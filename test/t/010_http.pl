@@ -20,7 +20,7 @@ my ($order) = $node->safe_psql('postgres', "SELECT id FROM $create");
 
 my $read = "SELECT id FROM truust_get_order($order)";
 my $write = "SELECT 'created' FROM $create";
-my $next = "SELECT id FROM truust_get_customer($buyer)";
+my $next = "SELECT $buyer FROM truust_get_account()";
 my $unsure = 'The request was sent and may have been executed';
 
 # What is done, its members, SQLSTATE, what DETAIL has in common, whether DETAIL of a write says that it is unsure.
@@ -53,6 +53,11 @@ sub check
 	my ($out, $err) = $node->run("SET truust.max_response_size = '64kB'", $next, $statement, $next);
 	my ($arrived_now, $effects_now) = $sim->count($operation);
 
+	# a connection that was kept says nothing of how it ended
+	$detail = "(?:$detail|closed the kept connection)" if $do =~ /^(?:drop|reset)$/;
+	# who answers, however badly, has done the work
+	my $done = $when eq 'after' || $do =~ /^(?:truncate|drip|slow_headers)$/;
+
 	# on a kept connection, where libcurl repeats by itself what died before its first byte: it may do so for a read
 	my $repeated = $kind eq 'read' && $do =~ /^(?:drop|reset)$/;
 	if ($repeated)
@@ -68,7 +73,7 @@ sub check
 		is($out, "$buyer\n$buyer", "$name: the next call works");
 	}
 	is($arrived_now - $arrived, $repeated ? 2 : 1, "$name: how often it was sent");
-	is($effects_now - $effects, $kind eq 'write' && $when eq 'after' ? 1 : 0, "$name: what it changed");
+	is($effects_now - $effects, $kind eq 'write' && $done ? 1 : 0, "$name: what it changed");
 	return;
 }
 
@@ -118,10 +123,9 @@ for my $kind (sort keys %statements)
 # ------------------------------------------------------------------ one connection for a session, a few for many at once
 
 # The environment of the server decides nothing: a proxy that is not there would be asked.
-$node->stop;
 {
 	local %ENV = (%ENV, http_proxy => 'http://127.0.0.1:9', https_proxy => 'http://127.0.0.1:9', all_proxy => 'http://127.0.0.1:9');
-	$node->start;
+	$node->restart;
 }
 is(($node->run($read))[0], $order, 'no proxy of the environment is used');
 
