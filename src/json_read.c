@@ -30,12 +30,20 @@
 
 #define MAX_COLUMN_MAPS 32 /* more than the extension has composite types */
 
+typedef struct Column
+{
+	int		 i; /* in the row */
+	Oid		 type;
+	NameData name;
+	size_t	 len; /* of the name */
+} Column;
+
 /* The columns of one composite type in jsonb's order of keys. */
 typedef struct ColumnMap
 {
-	uint64		identifier; /* of this version of the type */
-	int			n;
-	AttrNumber *attnums;
+	uint64	identifier; /* of this version of the type */
+	int		n;
+	Column *columns;
 } ColumnMap;
 
 static ColumnMap column_maps[MAX_COLUMN_MAPS];
@@ -469,13 +477,12 @@ truust_json_to_datum(JsonbValue *value, Oid type, bool empty_is_null, Datum *res
 }
 
 static int
-compare_columns(const void *a, const void *b, void *arg)
+compare_columns(const void *a, const void *b)
 {
-	TupleDesc	desc = (TupleDesc) arg;
-	const char *x = NameStr(TupleDescAttr(desc, *(const AttrNumber *) a - 1)->attname);
-	const char *y = NameStr(TupleDescAttr(desc, *(const AttrNumber *) b - 1)->attname);
+	const Column *x = (const Column *) a;
+	const Column *y = (const Column *) b;
 
-	return truust_json_compare_keys(x, strlen(x), y, strlen(y));
+	return truust_json_compare_keys(NameStr(x->name), x->len, NameStr(y->name), y->len);
 }
 
 /* The map of a composite type, made on first use. */
@@ -491,15 +498,25 @@ column_map(TupleDesc desc)
 
 	if (n_column_maps == MAX_COLUMN_MAPS) /* types were altered many times: start over */
 		while (n_column_maps > 0)
-			pfree(column_maps[--n_column_maps].attnums);
+			pfree(column_maps[--n_column_maps].columns);
 	map = &column_maps[n_column_maps];
 	map->identifier = identifier;
 	map->n = 0;
-	map->attnums = MemoryContextAlloc(TopMemoryContext, sizeof(AttrNumber) * desc->natts);
+	map->columns = MemoryContextAlloc(TopMemoryContext, sizeof(Column) * desc->natts);
 	for (int i = 0; i < desc->natts; i++)
-		if (!TupleDescAttr(desc, i)->attisdropped)
-			map->attnums[map->n++] = i + 1;
-	qsort_arg(map->attnums, map->n, sizeof(AttrNumber), compare_columns, desc);
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		Column			 *column = &map->columns[map->n];
+
+		if (att->attisdropped)
+			continue;
+		column->i = i;
+		column->type = att->atttypid;
+		column->name = att->attname;
+		column->len = strlen(NameStr(att->attname));
+		map->n++;
+	}
+	qsort(map->columns, map->n, sizeof(Column), compare_columns);
 	n_column_maps++;
 	return map;
 }
@@ -548,18 +565,17 @@ truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation)
 		(void) JsonbIteratorNext(&it, &value, true);
 		while (next < map->n)
 		{
-			int				  i = map->attnums[next] - 1;
-			Form_pg_attribute att = TupleDescAttr(desc, i);
-			char			 *problem = NULL;
+			const Column *column = &map->columns[next];
+			char		 *problem = NULL;
 
-			order = truust_json_compare_keys(NameStr(att->attname), strlen(NameStr(att->attname)),
-											 key.val.string.val, key.val.string.len);
+			order = truust_json_compare_keys(NameStr(column->name), column->len, key.val.string.val,
+											 key.val.string.len);
 			if (order > 0)
 				break;
 			next++;
-			if (order == 0 &&
-				!truust_json_to_datum(&value, att->atttypid, true, &values[i], &nulls[i], &problem))
-				throw_bad_field(operation, NameStr(att->attname), att->atttypid, &value, problem);
+			if (order == 0 && !truust_json_to_datum(&value, column->type, true, &values[column->i],
+													&nulls[column->i], &problem))
+				throw_bad_field(operation, NameStr(column->name), column->type, &value, problem);
 		}
 	}
 	/* whatever the API may call raw, here it is the whole */

@@ -22,6 +22,10 @@ our $WRITE = q{SELECT id FROM truust_create_order(name => 'Bicycle', value => 12
 sub start
 {
 	my ($class, %option) = @_;
+
+	# a server that was stopped
+	return $class->SUPER::start(%option) if ref $class;
+
 	my $env = delete $option{env} // {};
 	my $node = PostgreSQL::Test::Cluster->new('main');
 
