@@ -62,41 +62,87 @@ is_object(Jsonb *value)
 	return JB_ROOT_IS_OBJECT(value);
 }
 
-/* An object of the arguments with the marker in its metadata; false: metadata is no object. */
-static bool
-mark_metadata(Jsonb **object, const char *marker)
+static void
+push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text)
 {
-	Jsonb *metadata = truust_json_get(*object, "metadata");
-	Datum  mark = object_of(MARKER_FIELD, psprintf("\"%s\"", marker));
+	JsonbValue v;
 
-	if (metadata && !is_object(metadata))
-		return false;
-	if (metadata)
-		mark = JsonbPGetDatum(merge(metadata, mark));
-	*object = merge(*object, object_of("metadata", to_text(DatumGetJsonbP(mark))));
-	return true;
+	v.type = jbvString;
+	v.val.string.val = unconstify(char *, text);
+	v.val.string.len = strlen(text);
+	pushJsonbValue(state, token, &v);
+}
+
+/* All pairs of an object, but that of one name. */
+static void
+push_pairs(JsonbParseState **state, Jsonb *object, const char *but)
+{
+	JsonbIterator	  *it = JsonbIteratorInit(&object->root);
+	JsonbIteratorToken token;
+	JsonbValue		   v;
+	bool			   skip = false;
+
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			skip = but && v.val.string.len == strlen(but) &&
+				   memcmp(v.val.string.val, but, v.val.string.len) == 0;
+		if ((token == WJB_KEY || token == WJB_VALUE) && !skip)
+			pushJsonbValue(state, token, &v);
+	}
+}
+
+/*
+ * An object of the arguments with the marker in its metadata and, on request,
+ * as its tag, in one pass: each request of a backlog goes through here.
+ */
+static Jsonb *
+mark(Jsonb *object, const char *marker, bool tag, bool *marked)
+{
+	JsonbParseState *state = NULL;
+	Jsonb			*metadata = truust_json_get(object, "metadata");
+	bool			 room = metadata == NULL || is_object(metadata);
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_pairs(&state, object, room ? "metadata" : NULL);
+	if (room)
+	{
+		push_text(&state, WJB_KEY, "metadata");
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		if (metadata)
+			push_pairs(&state, metadata, NULL);
+		push_text(&state, WJB_KEY, MARKER_FIELD);
+		push_text(&state, WJB_VALUE, marker);
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	if (tag)
+	{
+		push_text(&state, WJB_KEY, "tag");
+		push_text(&state, WJB_VALUE, psprintf(MARKER_TAG "%s", marker));
+	}
+	*marked |= room || tag;
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
 Jsonb *
 truust_marker_add(Jsonb *args, const char *marker, bool *marked)
 {
 	Jsonb *extra = truust_json_get(args, "extra");
+	bool   has_extra = extra && is_object(extra);
+	bool   tag =
+		truust_json_get(args, "tag") == NULL && !(has_extra && truust_json_get(extra, "tag"));
 
-	if (extra && is_object(extra) && truust_json_get(extra, "metadata"))
+	*marked = false;
+	if (!has_extra || truust_json_get(extra, "metadata") == NULL)
+		return mark(args, marker, tag, marked);
+	/* what is in extra wins */
+	extra = mark(extra, marker, false, marked);
+	if (tag)
 	{
-		*marked = mark_metadata(&extra, marker);
-		args = merge(args, object_of("extra", to_text(extra)));
-	}
-	else
-		*marked = mark_metadata(&args, marker);
-
-	if (truust_json_get(args, "tag") == NULL &&
-		!(extra && is_object(extra) && truust_json_get(extra, "tag")))
-	{
-		args = merge(args, object_of("tag", psprintf("\"" MARKER_TAG "%s\"", marker)));
 		*marked = true;
+		args = merge(args, object_of("tag", psprintf("\"" MARKER_TAG "%s\"", marker)));
 	}
-	return args;
+	return merge(args, object_of("extra", to_text(extra)));
 }
 
 char *
