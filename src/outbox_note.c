@@ -22,6 +22,23 @@ returns(const TruustEnd *end, TruustResource kind)
 	return end->done && end->is_write && end->response && end->resource_kind == kind;
 }
 
+/* Orders of the set that others have locked, taken for free from now on; returns whether there are any. */
+static bool
+take_busy(HTAB *set)
+{
+	HASH_SEQ_STATUS scan;
+	TruustOrder	   *order;
+	bool			any = false;
+
+	hash_seq_init(&scan, set);
+	while ((order = hash_seq_search(&scan)) != NULL)
+	{
+		any |= order->busy;
+		order->busy = false;
+	}
+	return any;
+}
+
 /* Whoever writes these orders now is waited for. */
 static void
 lock_orders(TruustColumn *ids)
@@ -86,8 +103,12 @@ note_together(TruustEnd **ends, int n)
 	}
 	if (hash_get_num_entries(set) != n)
 		return false;
-	lock_orders(&ids);
 	truust_orders_load(set);
+	if (take_busy(set))
+	{
+		lock_orders(&ids);
+		truust_orders_load(set);
+	}
 	for (int i = 0; i < n; i++)
 	{
 		TruustHistory *row = move_order(set, ends[i], order_ids[i], statuses[i]);

@@ -1,11 +1,12 @@
 # The outbox with a worker: what is committed is sent, once, in order, by the role that asked; what ends calls on_done.
 use strict;
-use warnings;
+use warnings FATAL => 'all';
 
 use FindBin;
 use lib $FindBin::RealBin;
 
 use Test::More;
+use Time::Piece;
 use TruustOutbox;
 
 my $t = TruustOutbox->new;
@@ -180,5 +181,71 @@ cmp_ok($t->sql(q{SELECT count(*) FROM truust.requests WHERE args ->> 'name' = 'O
 $t->start_simulator;
 ok($t->settled, 'afterwards all are sent');
 is($t->sql(q{SELECT count(DISTINCT response ->> 'id') FROM truust.requests WHERE args ->> 'name' = 'Outage' AND state = 'done'}), 300, 'each once');
+
+# ---------------------------------------------------------------- how many, how fast
+
+# When requests of an operation came in, in seconds.
+sub arrivals
+{
+	my ($operation) = @_;
+	return map {
+		my ($whole, $fraction) = $_->{at} =~ /^([^.Z+]+)(\.\d+)?/;
+		Time::Piece->strptime($whole, '%Y-%m-%dT%H:%M:%S')->epoch + ($fraction // 0)
+	} @{ $t->sim(GET => "requests?operation=$operation")->{requests} };
+}
+
+$t->sim(DELETE => 'requests');
+$t->sim(POST => 'settings', { delay_ms => 100 });
+$node->append_conf('postgresql.conf', 'truust.max_in_flight = 4');
+$node->reload;
+$t->sql(q{SELECT truust_enqueue('create_order', jsonb_build_object('name', 'Bounded', 'value', i)) FROM generate_series(1, 40) i});
+ok($t->settled, 'forty requests, each of which takes 100 ms');
+my @at = arrivals('createOrder');
+is(scalar @at, 40, 'each was sent once');
+ok(!(grep { $at[ $_ + 4 ] - $at[$_] < 0.099 } 0 .. 35), 'never more than truust.max_in_flight at once');
+cmp_ok($at[39] - $at[0], '<', 3.5, 'and not one after the other');
+$t->sim(POST => 'settings', { delay_ms => 0 });
+
+$t->sim(DELETE => 'requests');
+$node->append_conf('postgresql.conf', "truust.max_in_flight = 16\ntruust.max_requests_per_second = 20");
+$node->reload;
+$t->sql(q{SELECT truust_enqueue('create_order', jsonb_build_object('name', 'Rated', 'value', i)) FROM generate_series(1, 60) i});
+ok($t->settled, 'sixty requests at twenty a second');
+@at = arrivals('createOrder');
+cmp_ok($at[59] - $at[0], '>', 1.9, 'take as long as they must, but for the first second\'s worth');
+$node->append_conf('postgresql.conf', 'truust.max_requests_per_second = 0');
+$node->reload;
+
+# 429 with Retry-After: the worker waits, enqueuing does not.
+$t->sim(DELETE => 'requests');
+$t->sim(POST => 'rules', { operation => 'createOrder', do => 'status', status => 429, headers => { 'Retry-After' => '2' }, times => 1 });
+$t->sql(q{SELECT truust_enqueue('create_order', '{"name": "Limited", "value": 1}')});
+ok($t->wait_until(sub { $t->calls('createOrder') == 1 }), 'an answer 429');
+$t->sql(q{SELECT truust_enqueue('create_order', '{"name": "Limited", "value": 1}') FROM generate_series(1, 5)});
+ok($t->settled, 'is waited out');
+@at = arrivals('createOrder');
+cmp_ok($at[1] - $at[0], '>=', 1.9, 'by all of them for as long as Retry-After says');
+is($t->sql(q{SELECT max(attempts) FROM truust.requests WHERE args ->> 'name' = 'Limited' AND state <> 'done'}), '', 'and none fails');
+
+# ---------------------------------------------------------------- the same key from many at once
+
+$t->sim(DELETE => 'requests');
+$node->pgbench('--no-vacuum --client=8 --jobs=2 --transactions=20', 0, [qr/processed: 160\/160/], [qr/^$/], 'one key from eight sessions',
+	{ '030_key' => q{\set n random(1, 5)
+SELECT truust_enqueue('create_order', '{"name": "Keyed", "value": 1}', key => 'cart-' || :n);} });
+ok($t->settled, 'they end');
+is($t->sql(q{SELECT count(*), count(DISTINCT key) FROM truust.requests WHERE args ->> 'name' = 'Keyed'}), '5|5', 'and left one request for each key');
+is($t->effects('createOrder'), 5, 'which had one effect');
+
+# ---------------------------------------------------------------- history
+
+$t->sql(q{UPDATE truust.requests SET finished_at = now() - interval '100 days' WHERE args ->> 'name' = 'Keyed';
+	SELECT truust_enqueue('create_order', '{"name": "Kept waiting", "value": 1}') FROM (SELECT truust_pause('requests', 'test')) p;
+	UPDATE truust.requests SET created_at = now() - interval '100 days' WHERE state = 'queued'});
+$t->sql('CALL truust_drain()');
+ok($t->wait_for(q{NOT EXISTS (SELECT FROM truust.requests WHERE args ->> 'name' = 'Keyed')}), 'what ended before truust.retention is removed');
+is($t->sql(q{SELECT count(*) FROM truust.requests WHERE args ->> 'name' IN ('Kept waiting', 'Limited')}), 7, 'what is younger, or has not ended, is not');
+$t->sql(q{SELECT truust_resume('requests')});
+ok($t->settled, 'and is sent');
 
 done_testing();

@@ -1,0 +1,128 @@
+# Requests and what can become of the database under them: dump and restore, a promoted standby, DROP EXTENSION and DROP
+# ROLE while some are pending, a clock that jumps.
+use strict;
+use warnings FATAL => 'all';
+
+use Cwd ();
+use FindBin;
+use lib $FindBin::RealBin;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TruustOutbox;
+
+my $t = TruustOutbox->new(init => { allows_streaming => 1 }, conf => "truust.settle_time = 1s\n");
+my $node = $t->node;
+
+sub enqueue
+{
+	my ($n, $name, $database) = @_;
+	return $t->sql(qq{SELECT count(truust_enqueue('create_order', jsonb_build_object('name', '$name ' || i, 'value', i))) FROM generate_series(1, $n) i},
+		database => $database // 'postgres');
+}
+
+# How many orders of a name the simulator has.
+sub made
+{
+	my ($name) = @_;
+	return scalar grep { $_->{name} =~ /^$name / } @{ $t->sim(GET => 'rows?kind=orders')->{rows} };
+}
+
+# ---------------------------------------------------------------- nothing goes by accident
+
+$t->sql(q{CREATE ROLE shop; GRANT USAGE ON FOREIGN SERVER truust TO shop; SELECT truust_grant('api', 'shop');
+	CREATE USER MAPPING FOR shop SERVER truust OPTIONS (secret_key 'sk_stage_of_the_shop');
+	SELECT truust_pause('requests', 'test')});
+$t->sql(q{SET ROLE shop; SELECT truust_enqueue('create_order', '{"name": "Kept 1", "value": 1}')});
+like($t->error('DROP EXTENSION truust'), qr/2BP01.*requests are pending.*1 requests? (is|are) queued.*truust_cancel_request/s, 'DROP EXTENSION is refused while requests are pending');
+like($t->error('DROP ROLE shop'), qr/2BP01.*user mapping/s, 'DROP ROLE is refused while it has a key');
+
+# Its key goes nevertheless: the request waits and says why, until there is one again.
+$t->sql(q{DROP USER MAPPING FOR shop SERVER truust; SELECT truust_resume('requests')});
+ok($t->wait_for(q{EXISTS (SELECT FROM truust.requests WHERE state = 'queued' AND error ~ 'user mapping')}), 'without a key a request waits and says why');
+enqueue(3, 'Others');
+ok($t->wait_until(sub { made('Others') == 3 }), 'and those of other roles go on');
+$t->sql(q{CREATE USER MAPPING FOR shop SERVER truust OPTIONS (secret_key 'sk_stage_of_the_shop')});
+ok($t->settled, 'until there is one again');
+is(made('Kept'), 1, 'then it is sent');
+
+# ---------------------------------------------------------------- dump and restore
+
+$t->sim(POST => 'rules', { operation => 'createOrder', after => 2, do => 'hang', when => 'after', times => 0 });
+enqueue(5, 'Dumped');
+ok($t->wait_until(sub { made('Dumped') == 5 }), 'all are done there, and three are not known to be when the dump is taken');
+my $dump = $node->basedir . '/dump.sql';
+$node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('postgres') ], 'a dump');
+$t->sim(DELETE => 'rules');
+$t->sql('CREATE DATABASE copy');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('copy') ], 'and a restore');
+is($t->sql(q{SELECT count(*), count(*) FILTER (WHERE state = 'sending') FROM truust.requests WHERE args ->> 'name' LIKE 'Dumped%'}, database => 'copy'),
+	'5|3', 'bring every request back');
+is($t->sql(q{SELECT DISTINCT state FROM truust_status() WHERE database = 'copy'}, database => 'copy'), 'restored', 'but paused');
+ok($t->settled, 'the original ends its own');
+my $calls = $t->calls('createOrder');
+enqueue(2, 'Copy', 'copy');
+$node->safe_psql('copy', 'CALL truust_drain()');
+is($t->calls('createOrder'), $calls, 'nothing is sent from there');
+$t->sql(q{SELECT truust_resume('requests')}, database => 'copy');
+ok($node->poll_query_until('copy', q{SELECT NOT EXISTS (SELECT FROM truust.requests WHERE state IN ('queued', 'sending'))}), 'until somebody resumes it');
+is($t->sql(q{SELECT count(*) FROM truust.requests WHERE args ->> 'name' LIKE 'Dumped%' AND state = 'done'}, database => 'copy'), 5, 'then what was under way is found');
+is(made('Dumped'), 5, 'not sent again');
+is(made('Copy'), 2, 'and what is new is sent');
+$node->safe_psql('postgres', 'DROP DATABASE copy');
+
+# ---------------------------------------------------------------- promotion in the middle
+
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'truust%'}), 0, 'on a standby nothing runs');
+
+# The standby hears of the claims, and not of what the answers were recorded as.
+$t->sim(POST => 'rules', { operation => 'createOrder', after => 10, do => 'hang', when => 'after', times => 0 });
+enqueue(60, 'Promoted');
+ok($t->wait_until(sub { made('Promoted') >= 20 }), 'some are done there and not recorded here');
+$node->wait_for_catchup($standby);
+my @processes = split /\n/, $t->sql('SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
+$node->kill9;
+$t->wait_until(sub { !grep { kill 0, $_ } @processes }) or die 'processes stay behind';
+$t->sim(DELETE => 'rules');
+$standby->promote;
+$t->{node} = $standby;
+ok($t->settled(120), 'the promoted one goes on');
+is($t->sql(q{SELECT count(*) FROM truust.requests WHERE args ->> 'name' LIKE 'Promoted%' AND state = 'done'}), 60, 'with all of them');
+is(made('Promoted'), 60, 'each once');
+
+# ---------------------------------------------------------------- a clock that jumps
+
+SKIP:
+{
+	my ($library) = glob '/usr/lib/*/faketime/libfaketime.so.1';
+	skip 'no libfaketime', 8 unless $library;
+	my $clock = Cwd::abs_path($standby->basedir) . '/clock';
+	my $set = sub { my ($offset) = @_; open my $out, '>', "$clock.new" or die; print $out "$offset\n"; close $out; rename "$clock.new", $clock or die };
+
+	$set->('+0');
+	$standby->stop;
+	{
+		local %ENV = (%ENV, LD_PRELOAD => $library, FAKETIME_TIMESTAMP_FILE => $clock, FAKETIME_NO_CACHE => 1, DONT_FAKE_MONOTONIC => 1);
+		$standby->start;
+	}
+	for my $jump ([ 'an hour ahead', '+3600' ], [ 'a day back', '-86400' ], [ 'right again', '+0' ])
+	{
+		my ($name, $offset) = @$jump;
+		enqueue(10, "Before $offset");
+		$t->sim(POST => 'rules', { operation => 'createOrder', do => 'drop', when => 'after', times => 3 });
+		$set->($offset);
+		enqueue(10, "After $offset");
+		my $off = $t->sql('SELECT round(extract(epoch FROM clock_timestamp()))') - time;
+		cmp_ok(abs($off - $offset), '<', 60, "the clock is $name");
+		ok($t->settled(60), "the clock is $name: all end");
+	}
+	is($t->sql(q{SELECT count(DISTINCT response ->> 'id') FROM truust.requests WHERE args ->> 'name' ~ '^(Before|After) ' AND state = 'done'}), 60, 'each once');
+	is(made('(Before|After)'), 60, 'at the API too');
+}
+
+done_testing();
