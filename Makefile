@@ -11,7 +11,7 @@
 PG_CONFIG ?= pg_config
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" truust.control)
 
-FRONT_GOALS = setup demo check check-faults bench lint format docs coverage valgrind check-versions chroot-check help \
+FRONT_GOALS = setup demo check check-faults fuzz bench lint format docs coverage valgrind check-versions chroot-check help \
 	receiver install-receiver simulator sql
 MAKECMDGOALS ?= all
 .DEFAULT_GOAL := all
@@ -43,6 +43,10 @@ demo: ## an order from SQL, its life from webhooks (KEEP=1 stays; SERVER=sandbox
 
 check: ## everything that must hold before a change is done (CHECK="regress tap" for some of it)
 	@tools/check $(CHECK)
+
+fuzz: ## libFuzzer over what reads bytes from outside, a minute (FUZZ="body" for one target, SECONDS_EACH=600)
+	@tools/setup build server lint
+	@tools/fuzz $(FUZZ)
 
 check-faults: ## the tests with chance, RUNS times each (200) from SEED on (1)
 	@TRUUST_RUNS=$(or $(RUNS),200) TRUUST_SEED=$(or $(SEED),1) TAP_TIMEOUT=3500 \
@@ -150,7 +154,7 @@ src/built-of.tmp: FORCE
 clean: clean-programs
 
 clean-programs:
-	@for dir in src/receiver test/simulator test/bench; do $(MAKE) -s --no-print-directory -C $$dir clean; done
+	@for dir in src/receiver test/simulator test/bench test/fuzz; do $(MAKE) -s --no-print-directory -C $$dir clean; done
 
 .PHONY: clean-programs
 

@@ -11,7 +11,9 @@
  * Only three places matter: the top object's (or its array's elements') keys,
  * the keys of its "escrow" or "order" object, and the value of "id" there.
  * Everything else is skipped by counting brackets outside strings.  As in
- * jsonb, the last of several equal keys is the one that counts.
+ * jsonb, the last of several equal keys is the one that counts.  Where it
+ * cannot tell as the worker will (a key written with escapes, an id that is not
+ * plain digits) it finds none rather than another order.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +25,7 @@ typedef struct Scan
 {
 	const char *p;
 	const char *end;
+	bool		unsure; /* a key has escapes: it could be any */
 } Scan;
 
 /* A string's bytes between the quotes, escapes as they are. */
@@ -68,6 +71,16 @@ static bool
 span_is(const Span *span, const char *word)
 {
 	return span->len == strlen(word) && memcmp(span->start, word, span->len) == 0;
+}
+
+/* A key of an object that matters, and its colon. */
+static bool
+take_key(Scan *s, Span *key)
+{
+	if (!take_string(s, key))
+		return false;
+	s->unsure |= memchr(key->start, '\\', key->len) != NULL;
+	return take(s, ':');
 }
 
 /* Past one value of any kind and depth; false: the text ended first. */
@@ -171,7 +184,7 @@ scan_order(Scan *s, int64 *id, bool *found)
 		return true;
 	do
 	{
-		if (!take_string(s, &key) || !take(s, ':'))
+		if (!take_key(s, &key))
 			return false;
 		if (span_is(&key, "id") ? !take_id(s, id, found) : !skip_value(s))
 			return false;
@@ -186,6 +199,7 @@ scan_event(Scan *s, int64 *id, bool *found)
 	Span  key;
 	int64 of_order = 0;
 	bool  has_order = false;
+	bool  is_escrow = false;
 
 	skip_space(s);
 	if (s->p >= s->end || *s->p != '{')
@@ -197,10 +211,14 @@ scan_event(Scan *s, int64 *id, bool *found)
 	{
 		bool ok;
 
-		if (!take_string(s, &key) || !take(s, ':'))
+		if (!take_key(s, &key))
 			break;
 		if (span_is(&key, "escrow"))
+		{
+			skip_space(s);
+			is_escrow = s->p < s->end && *s->p == '{';
 			ok = scan_order(s, id, found);
+		}
 		else if (span_is(&key, "order"))
 			ok = scan_order(s, &of_order, &has_order);
 		else
@@ -208,7 +226,7 @@ scan_event(Scan *s, int64 *id, bool *found)
 		if (!ok)
 			break;
 	} while (take(s, ','));
-	if (!*found && has_order)
+	if (!*found && has_order && !is_escrow)
 	{
 		*id = of_order;
 		*found = true;
@@ -219,7 +237,7 @@ scan_event(Scan *s, int64 *id, bool *found)
 bool
 truust_webhook_peek(const char *body, size_t len, int64 *order_id)
 {
-	Scan s = {body, body + len};
+	Scan s = {body, body + len, false};
 	bool found = false;
 
 	if (len >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
@@ -227,9 +245,9 @@ truust_webhook_peek(const char *body, size_t len, int64 *order_id)
 	if (!take(&s, '['))
 	{
 		(void) scan_event(&s, order_id, &found);
-		return found;
+		return found && !s.unsure;
 	}
 	while (!found && scan_event(&s, order_id, &found) && !found && take(&s, ','))
 		;
-	return found;
+	return found && !s.unsure;
 }

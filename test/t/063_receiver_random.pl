@@ -156,7 +156,7 @@ sub check_run
 	my @missing = grep { !$applied{$_} && !$dead{$_} } @answered;
 	my $life = join ',', map { $_->[1] } @LIFE;
 
-	cmp_ok(scalar @answered, '>=', 50, "$run: there was load, " . scalar(@answered) . ' events');
+	cmp_ok(scalar @answered, '>=', 20, "$run: there was load, " . scalar(@answered) . ' events');
 	is("@missing", '', "$run: all that was answered 200 is applied or a dead letter");
 	cmp_ok(keys(%applied) - grep({ !/poison/ } @answered), '<=', SENDERS, "$run: and no more than was under way at the end");
 	nothing("$run: nothing twice", 'SELECT order_id, event, count(*) FROM truust.events GROUP BY 1, 2 HAVING count(*) > 1');
