@@ -15,6 +15,7 @@ CREATE VIEW truust.privileges AS
                ('api', 'truust_cancel_request'),
                ('intake', 'truust_receive_webhook'),
                ('read', 'truust_status'),
+               ('read', 'stats_rows'),
                ('operate', 'truust_status'),
                ('operate', 'truust_retry_webhook'),
                ('operate', 'truust_discard_webhook'),

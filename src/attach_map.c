@@ -12,11 +12,15 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "attach_map.h"
 #include "json.h"
@@ -138,6 +142,29 @@ only(Oid relation)
 	return get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ";
 }
 
+/*
+ * The operator that two values of a type are equal by, named with its schema: one that
+ * stands in front in the role's search_path is not asked.
+ */
+static char *
+equals(Oid type)
+{
+	Oid				 operator= lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
+	HeapTuple		 tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	Form_pg_operator form;
+	char			*name;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+						errmsg("type %s has no equality operator", format_type_be(type)),
+						errhint("A key and an order's id are found again by it.")));
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+					NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
 /* "column" = v.field::type */
 static void
 append_assignment(StringInfo sql, const TruustAttachment *attachment, const char *column,
@@ -176,9 +203,9 @@ truust_fill_statement(const TruustAttachment *attachment)
 		const char *column = attachment->keys[i];
 		Oid type = truust_attached_column_type(attachment->relation, column, "its primary key");
 
-		appendStringInfo(&sql, "%st.%s = CAST(v.key OPERATOR(pg_catalog.->>) %s AS %s)",
-						 i > 0 ? " AND " : "", quote_identifier(column), quote_literal_cstr(column),
-						 truust_type_name(type));
+		appendStringInfo(&sql, "%st.%s %s CAST(v.key OPERATOR(pg_catalog.->>) %s AS %s)",
+						 i > 0 ? " AND " : "", quote_identifier(column), equals(type),
+						 quote_literal_cstr(column), truust_type_name(type));
 	}
 	return sql.data;
 }
@@ -191,13 +218,15 @@ append_order_match(StringInfo sql, const TruustAttachment *attachment)
 		truust_attached_column_type(attachment->relation, attachment->order_id, "the order's id");
 
 	if (getBaseType(type) == INT4OID)
-		appendStringInfo(sql,
-						 "t.%s = CASE WHEN v.order_id OPERATOR(pg_catalog.<=) 2147483647"
-						 " THEN CAST(v.order_id AS pg_catalog.int4) END",
-						 quote_identifier(attachment->order_id));
+		appendStringInfo(
+			sql,
+			"t.%s OPERATOR(pg_catalog.=) CASE WHEN v.order_id OPERATOR(pg_catalog.<=) 2147483647"
+			" THEN CAST(v.order_id AS pg_catalog.int4) END",
+			quote_identifier(attachment->order_id));
 	else
-		appendStringInfo(sql, "t.%s = CAST(v.order_id AS %s)",
-						 quote_identifier(attachment->order_id), truust_type_name(type));
+		appendStringInfo(sql, "t.%s %s CAST(v.order_id AS %s)",
+						 quote_identifier(attachment->order_id), equals(type),
+						 truust_type_name(type));
 }
 
 char *

@@ -136,7 +136,7 @@ concerns(const TruustAttachment *attachment, Datum ids)
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
 					 "SELECT FROM %s AS t WHERE CAST(t.%s AS pg_catalog.text)"
-					 " = ANY (CAST($1 AS pg_catalog.text[])) LIMIT 1",
+					 " OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.text[])) LIMIT 1",
 					 truust_relation_name(attachment->relation),
 					 quote_identifier(attachment->order_id));
 	truust_role_enter(&state, attachment->role, attachment->search_path);

@@ -25,6 +25,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* libmicrohttpd 0.9.72 and older have the former names only */
+#ifndef MHD_HTTP_CONTENT_TOO_LARGE
+#define MHD_HTTP_CONTENT_TOO_LARGE 413
+#endif
+#ifndef MHD_HTTP_UNPROCESSABLE_CONTENT
+#define MHD_HTTP_UNPROCESSABLE_CONTENT 422
+#endif
+
 #define FIRST_ROOM 4096						   /* for a body whose length is not announced */
 #define DISCARD_STRANGER ((uint64_t) 64 << 10) /* read from an unknown sender before a refusal */
 #define DISCARD_FACTOR 8					   /* and from a known one, times max_body */
