@@ -4,7 +4,7 @@ CREATE FUNCTION truust_attach(relation regclass, args jsonb, order_id name, stat
 RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'truust_attach';
-COMMENT ON FUNCTION truust_attach(regclass, jsonb, name, name, name) IS 'From now on each row inserted into a table becomes an order. args: parameters of create_order, each with the column that it is taken from; order_id, status, link: columns that the order''s id, its status (kept current by webhooks) and the buyer''s link are written to. A row inserted with an order id is left alone. Requests are sent with the caller''s key, and the table is written with the caller''s rights. The table needs a primary key. Raises 42703 for a column that is not there, 42804 for one whose type does not fit, 42710 if the table is attached already.';
+COMMENT ON FUNCTION truust_attach(regclass, jsonb, name, name, name) IS 'From now on each row inserted into a table becomes an order. args: parameters of create_order, each with the column that it is taken from; order_id, status, link: columns that the order''s id, its status (kept current by webhooks) and the buyer''s link are written to. A row inserted with an order id is left alone; one that moves to another partition before it has an order counts as a new one. Requests are sent with the caller''s key, and the table is written with the caller''s rights. The table needs a primary key. Raises 42703 for a column that is not there, 42804 for one whose type does not fit, 42710 if the table is attached already.';
 
 CREATE FUNCTION truust_detach(relation regclass)
 RETURNS void
