@@ -11,7 +11,7 @@
 PG_CONFIG ?= pg_config
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" truust.control)
 
-FRONT_GOALS = setup demo check check-faults fuzz bench lint format docs coverage valgrind check-versions chroot-check help \
+FRONT_GOALS = setup demo check check-faults check-sanitize fuzz bench lint format docs coverage valgrind check-versions chroot-check help \
 	receiver install-receiver simulator sql
 MAKECMDGOALS ?= all
 .DEFAULT_GOAL := all
@@ -51,6 +51,9 @@ fuzz: ## libFuzzer over what reads bytes from outside, a minute (FUZZ="body" for
 check-faults: ## the tests with chance, RUNS times each (200) from SEED on (1)
 	@TRUUST_RUNS=$(or $(RUNS),200) TRUUST_SEED=$(or $(SEED),1) TAP_TIMEOUT=3500 \
 		TAP="$(wildcard test/t/*_random*.pl)" tools/check build simulator receiver tap
+
+check-sanitize: ## receiver and simulator with AddressSanitizer and UBSan, through their tests
+	@tools/check-sanitize
 
 bench: ## how fast it is, each row against what bounds it (BENCH="calls" for one of them)
 	@tools/bench $(BENCH)
