@@ -187,7 +187,10 @@ start_api()
 }
 stop_api()
 {
-	kill "$own" 2>/dev/null && wait "$own" 2>/dev/null || true
+	if kill "$own" 2>/dev/null
+	then
+		wait "$own" 2>/dev/null || true
+	fi
 }
 trap stop_api EXIT
 cd "$(mktemp -d)"
