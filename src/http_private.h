@@ -153,4 +153,7 @@ extern int			 truust_http_close_socket(void *arg, curl_socket_t fd);
 /* libcurl's CURLOPT_RESOLVER_START_FUNCTION, for the signals (see http_wait.c). */
 extern void truust_http_block_signals(void);
 
+/* Set libcurl up, with memory that is overwritten before it is given back; false where that failed. */
+extern bool truust_http_library_init(void);
+
 #endif /* TRUUST_HTTP_PRIVATE_H */

@@ -468,7 +468,7 @@ open_multi(void)
 {
 	CURLM *multi;
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (multi = curl_multi_init()) == NULL)
+	if (!truust_http_library_init() || (multi = curl_multi_init()) == NULL)
 		ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 						errmsg("could not initialize libcurl")));
 	(void) curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);

@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * http_memory.c
+ *		libcurl's memory, overwritten before it is given back.
+ *
+ * A request as libcurl sends it has the secret key in a header, in a buffer
+ * of libcurl's own.  Whatever it frees is overwritten first, so that the key
+ * is not left behind in the heap, a core file or a later allocation.
+ *
+ * Where something else in the process has set libcurl up before (another
+ * extension), its memory stays as that has chosen.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <malloc.h>
+
+#include "http_private.h"
+
+/* libcurl is given malloc's own functions, not those of PostgreSQL's contexts: it has threads. */
+static void
+wipe_and_free(void *memory)
+{
+	if (memory != NULL)
+		explicit_bzero(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
+/* Never by realloc, which would leave the old place as it was. */
+static void *
+wipe_and_move(void *memory, size_t size)
+{
+	size_t there = memory ? malloc_usable_size(memory) : 0;
+	void  *moved;
+
+	if (memory != NULL && size > 0 && size <= there)
+		return memory;
+	moved = malloc(size);
+	if (moved == NULL)
+		return NULL;
+	if (memory != NULL)
+		memcpy(moved, memory, Min(there, size));
+	wipe_and_free(memory);
+	return moved;
+}
+
+bool
+truust_http_library_init(void)
+{
+	return curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wipe_and_free, wipe_and_move, strdup,
+								calloc) == CURLE_OK;
+}
