@@ -1,0 +1,98 @@
+# Several of everything under running workers: databases, accounts and roles at once; databases created, renamed and dropped;
+# the extension created and dropped; too few worker processes, and then enough.
+
+use strict;
+use warnings FATAL => 'all';
+
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TruustOutbox;
+
+my $t = TruustOutbox->new(name => 'databases', bare => 1, conf => <<~CONF);
+	max_worker_processes = 20
+	truust.webhook_trust = body
+	CONF
+my $node = $t->node;
+
+# Three databases, in the second two accounts and two roles.
+for my $database ('postgres', 'second', 'third')
+{
+	$t->sql("CREATE DATABASE $database") if $database ne 'postgres';
+	$t->install($database);
+}
+my $url = $t->url;
+$t->sql(<<~SQL, database => 'second');
+	CREATE ROLE anna; CREATE ROLE berta;
+	CREATE SERVER other FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox', base_url '$url');
+	GRANT USAGE ON FOREIGN SERVER truust, other TO anna, berta;
+	CREATE USER MAPPING FOR anna SERVER other OPTIONS (secret_key 'sk_stage_of_anna');
+	CREATE USER MAPPING FOR berta SERVER truust OPTIONS (secret_key 'sk_stage_of_berta');
+	SELECT truust_grant('api', 'anna'), truust_grant('api', 'berta');
+	SQL
+
+my $enqueue = q{SELECT truust_enqueue('create_order', '{"name": "%s", "value": "5", "buyer_id": 1, "seller_id": 2}')
+	FROM generate_series(1, 5)};
+my $settled = q{NOT EXISTS (SELECT FROM truust.requests WHERE state IN ('queued', 'sending') OR done_state = 'pending')
+	AND NOT EXISTS (SELECT FROM truust.webhooks)};
+
+sub settled_in
+{
+	my ($database) = @_;
+	return $node->poll_query_until($database, "SELECT $settled");
+}
+
+for my $database ('postgres', 'second', 'third')
+{
+	$t->sql(sprintf($enqueue, "of $database"), database => $database);
+	$t->sql(q{SELECT truust_receive_webhook('{"escrow": {"id": 4711, "status": "PUBLISHED"}}', 'order.published')}, database => $database);
+}
+$t->sql("SET ROLE anna; SET truust.server = other; " . sprintf($enqueue, 'of anna'), database => 'second');
+$t->sql("SET ROLE berta; " . sprintf($enqueue, 'of berta'), database => 'second');
+for my $database ('postgres', 'second', 'third')
+{
+	ok(settled_in($database), "$database: its workers do its work");
+	is($t->sql(q{SELECT status FROM truust.orders WHERE id = 4711}, database => $database), 'PUBLISHED', "$database: webhooks too");
+	is($t->sql(q{SELECT DISTINCT state FROM truust.requests}, database => $database), 'done', "$database: all requests are done");
+}
+is($t->sql(q{SELECT string_agg(DISTINCT role || ' ' || server, ', ' ORDER BY role || ' ' || server) FROM truust.requests
+	WHERE role IN ('anna', 'berta')}, database => 'second'), 'anna other, berta truust', 'two roles with two accounts in one database');
+is($t->effects('createOrder'), 25, 'each request took effect once');
+
+# Rename, drop, copy.
+$t->sql('ALTER DATABASE third RENAME TO fourth');
+$t->sql(sprintf($enqueue, 'after the new name'), database => 'fourth');
+ok(settled_in('fourth'), 'renamed: its workers come back');
+$t->sql('DROP DATABASE fourth');
+is($t->sql(q{SELECT count(*) FROM pg_database WHERE datname = 'fourth'}), 0, 'dropped under running workers');
+ok($t->wait_for(q{NOT EXISTS (SELECT FROM truust_status() WHERE database NOT IN ('postgres', 'second'))}), 'and its workers are gone');
+$t->sql('CREATE DATABASE copy TEMPLATE second');
+$t->sql(sprintf($enqueue, 'in a copy'), database => 'copy');
+ok($node->poll_query_until('copy', q{SELECT bool_and(state = 'restored') FROM truust_status() WHERE database = 'copy'}),
+	'a copy waits, and says so');
+is($t->effects('createOrder'), 30, 'and sends nothing');
+
+# The extension, dropped and made again.
+$t->sql('DROP EXTENSION truust CASCADE', database => 'second');
+ok($t->wait_for(q{NOT EXISTS (SELECT FROM truust_status() WHERE database = 'second' AND pid IS NOT NULL)}), 'DROP EXTENSION: the workers leave');
+$t->install('second');
+$t->sql(sprintf($enqueue, 'made again'), database => 'second');
+ok(settled_in('second'), 'CREATE EXTENSION: they come back');
+
+# Too few processes: nothing is lost, the log says what to do, and it recovers.
+$node->append_conf('postgresql.conf', 'max_worker_processes = 2');
+$node->restart;
+my $offset = -s $node->logfile;
+for my $database ('postgres', 'second')
+{
+	$t->sql(sprintf($enqueue, 'no room'), database => $database);
+}
+ok($t->wait_until(sub { slurp_file($node->logfile) =~ /no room for another worker.*\n.*HINT:  Increase max_worker_processes/ }),
+	'max_worker_processes too small: the log says so and what to do');
+isnt($t->sql(q{SELECT count(*) FROM truust_status() WHERE state = 'stopped'}, database => 'second')
+	+ $t->sql(q{SELECT count(*) FROM truust_status() WHERE state = 'stopped'}), 0, 'truust_status() has a row for what does not run');
+$node->append_conf('postgresql.conf', 'max_worker_processes = 20');
+$node->restart;
+ok(settled_in('postgres') && settled_in('second'), 'with room again everything is done');
+
+$node->stop;
+done_testing;
