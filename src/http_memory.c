@@ -36,7 +36,7 @@ wipe_and_move(void *memory, size_t size)
 
 	if (memory != NULL && size > 0 && size <= there)
 		return memory;
-	moved = malloc(size);
+	moved = malloc(Max(size, 1));
 	if (moved == NULL)
 		return NULL;
 	if (memory != NULL)
