@@ -25,7 +25,7 @@ extern Jsonb *truust_json_parse(const char *text, size_t len, char **problem);
 /* The field of an object as jsonb (NULL: absent, JSON null, or object is none). */
 extern Jsonb *truust_json_get(Jsonb *object, const char *field);
 
-/* The field as text: strings as they are, numbers and booleans as written; NULL: absent, null, or not a scalar. */
+/* The field as text: strings as they are, numbers and booleans as written; NULL: absent, null, not a scalar, or a number of over 400 digits. */
 extern char *truust_json_get_text(Jsonb *object, const char *field);
 
 /* The field as bigint: a whole number or a string of digits; false: absent or not such. */

@@ -148,6 +148,30 @@ truust_json_get(Jsonb *object, const char *field)
 	return value ? JsonbValueToJsonb(value) : NULL;
 }
 
+/*
+ * Whether a number is written in a text of a sensible length.  A few bytes of
+ * JSON such as 1e131071 are a hundred kilobytes of digits, so that one body
+ * could fill the memory of who reads its numbers as text.
+ */
+static bool
+is_short(Numeric number)
+{
+	static Numeric limit = NULL;
+	Datum		   value = NumericGetDatum(number);
+
+	if (limit == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		limit = DatumGetNumeric(DirectFunctionCall3(
+			numeric_in, CStringGetDatum("1e400"), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+		MemoryContextSwitchTo(old);
+	}
+	return DatumGetInt32(DirectFunctionCall1(numeric_scale, value)) <= 400 &&
+		   DatumGetBool(DirectFunctionCall2(numeric_lt, DirectFunctionCall1(numeric_abs, value),
+											NumericGetDatum(limit)));
+}
+
 static char *
 scalar_text(const JsonbValue *value)
 {
@@ -156,6 +180,8 @@ scalar_text(const JsonbValue *value)
 		case jbvString:
 			return pnstrdup(value->val.string.val, value->val.string.len);
 		case jbvNumeric:
+			if (!is_short(value->val.numeric))
+				return NULL;
 			return DatumGetCString(
 				DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
 		case jbvBool:
@@ -468,6 +494,11 @@ truust_json_to_datum(JsonbValue *value, Oid type, bool empty_is_null, Datum *res
 		return true;
 	}
 	text = scalar_text(value);
+	if (text == NULL)
+	{
+		*problem = "is a number of too many digits";
+		return false;
+	}
 	if (type == TEXTOID)
 	{
 		*result = CStringGetTextDatum(text);
