@@ -48,10 +48,11 @@ static TruustStatement insert_query = {
 	{TEXTOID, JSONBOID, TEXTOID, NAMEOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}};
 
 static TruustStatement find_query = {
-	"SELECT r.id FROM truust.requests r WHERE r.role OPERATOR(pg_catalog.=) $1"
+	"SELECT r.id, r.operation OPERATOR(pg_catalog.=) $3 AND r.args OPERATOR(pg_catalog.=) $4"
+	" FROM truust.requests r WHERE r.role OPERATOR(pg_catalog.=) $1"
 	" AND r.key OPERATOR(pg_catalog.=) $2 AND r.key IS NOT NULL",
-	2,
-	{NAMEOID, TEXTOID}};
+	4,
+	{NAMEOID, TEXTOID, TEXTOID, JSONBOID}};
 
 /* ---------------------------------------------------------------- checks */
 
@@ -161,14 +162,27 @@ text_or_null(const char *text, bool *isnull)
 	return text ? CStringGetTextDatum(text) : (Datum) 0;
 }
 
+/*
+ * The request that has the key of this one, 0: none.  One that asks for
+ * something else is most likely a mistake in the choice of keys, and would
+ * go unnoticed.
+ */
 static int64
-id_of_key(Datum role, Datum key)
+id_of_key(const Datum *row)
 {
-	Datum values[2] = {role, key};
+	Datum values[4] = {row[3], row[2], row[0], row[1]};
+	int64 id;
 
 	if (truust_statement_run(&find_query, values, NULL, 1) == 0)
 		return 0;
-	return DatumGetInt64(truust_field(0, 1));
+	id = DatumGetInt64(truust_field(0, 1));
+	if (!DatumGetBool(truust_field(0, 2)))
+		ereport(WARNING,
+				(errmsg("key \"%s\" belongs to a request with another operation or other arguments",
+						TextDatumGetCString(row[2])),
+				 errdetail("Nothing was enqueued; what is returned is that request's id."),
+				 errhint("Give each request a key of its own.")));
+	return id;
 }
 
 /*
@@ -184,7 +198,7 @@ insert_row(Datum *values, const bool *nulls)
 
 		if (truust_statement_run(&insert_query, values, nulls, 0) > 0)
 			return DatumGetInt64(truust_field(0, 1));
-		id = id_of_key(values[3], values[2]);
+		id = id_of_key(values);
 		if (id != 0)
 			return id;
 	}
