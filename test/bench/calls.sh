@@ -3,36 +3,10 @@
 # many at once against one after the other; memory over many calls; how fast a call lets go when it is cancelled.
 # Run by tools/bench.
 
-set -euo pipefail
-cd "$(dirname "$0")/../.."
+. "$(dirname "$0")/common.bash"
 
 RUNS=${RUNS:-11}
 CALLS=${CALLS:-2000}
-
-query()
-{
-	psql -XAtq -v ON_ERROR_STOP=1 -c "SET client_min_messages = warning" -c "$1"
-}
-
-control()
-{
-	curl -sS --noproxy '*' --fail -X "$1" "$TRUUST_SIM$2" ${3:+--data "$3"} >/dev/null
-}
-
-median()
-{
-	sort -g | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
-}
-
-divide()
-{
-	awk -v a="$1" -v b="$2" -v f="${3:-%.2f}" 'BEGIN { printf f, a / b }'
-}
-
-row()
-{
-	printf '%s\t%s\t%s\t%s\n' "$@"
-}
 
 query "CREATE EXTENSION truust;
 CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (base_url '$TRUUST_BASE_URL');

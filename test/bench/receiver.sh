@@ -3,8 +3,7 @@
 # of the same row by pgbench, in turns on the same server; how long an answer takes; memory over many requests.
 # Run by tools/bench; needs PG* variables, pgbench, wrk and curl.
 
-set -euo pipefail
-cd "$(dirname "$0")/../.."
+. "$(dirname "$0")/common.bash"
 
 RUNS=${RUNS:-3}
 SECONDS_EACH=${SECONDS_EACH:-5}
@@ -20,21 +19,6 @@ cleanup()
 	rm -rf "$scratch"
 }
 trap cleanup EXIT
-
-query()
-{
-	psql -XAtq -v ON_ERROR_STOP=1 -c "SET client_min_messages = warning" -c "$1"
-}
-
-median()
-{
-	sort -g | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
-}
-
-row()
-{
-	printf '%s\t%s\t%s\t%s\n' "$@"
-}
 
 # ------------------------------------------------------------------ the table, the row, the programs
 

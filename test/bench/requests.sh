@@ -3,45 +3,12 @@
 # same concurrency; the way from an idle commit to the wire; an insert that leaves requests against one that leaves plain
 # rows; a million requests while the API is down. Run by tools/bench. BACKLOG and MILLION make it smaller.
 
-set -euo pipefail
-cd "$(dirname "$0")/../.."
+. "$(dirname "$0")/common.bash"
 
 RUNS=${RUNS:-3}
 BACKLOG=${BACKLOG:-20000}
 MILLION=${MILLION:-1000000}
 TRIES=${TRIES:-300}
-
-# query SQL...: each in a transaction of its own.
-query()
-{
-	local sql arguments=(-c "SET client_min_messages = warning")
-
-	for sql in "$@"
-	do
-		arguments+=(-c "$sql")
-	done
-	psql -XAtq -v ON_ERROR_STOP=1 "${arguments[@]}"
-}
-
-control()
-{
-	curl -sS --noproxy '*' --fail -X "$1" "$TRUUST_SIM$2" ${3:+--data "$3"} >/dev/null
-}
-
-median()
-{
-	sort -g | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
-}
-
-divide()
-{
-	awk -v a="$1" -v b="$2" -v f="${3:-%.2f}" 'BEGIN { printf f, a / b }'
-}
-
-row()
-{
-	printf '%s\t%s\t%s\t%s\n' "$@"
-}
 
 query "CREATE EXTENSION truust;
 CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (base_url '$TRUUST_BASE_URL');
@@ -50,14 +17,7 @@ SELECT truust_pause('webhooks', 'bench');
 CREATE FUNCTION left_over() RETURNS boolean LANGUAGE sql AS
     'SELECT EXISTS (SELECT FROM truust.requests WHERE state = ''queued'') OR EXISTS (SELECT FROM truust.requests WHERE state = ''sending'')'" >/dev/null
 concurrency=$(query "SHOW truust.max_in_flight")
-worker=$(query "SELECT pid FROM pg_stat_activity WHERE backend_type = 'truust requests' AND datname = current_database()")
-for _ in $(seq 100)
-do
-	[ -z "$worker" ] || break
-	sleep 0.1
-	worker=$(query "SELECT pid FROM pg_stat_activity WHERE backend_type = 'truust requests' AND datname = current_database()")
-done
-[ -n "$worker" ] || { echo "no worker runs" >&2; exit 1; }
+worker=$(worker_pid 'truust requests')
 
 # ------------------------------------------------------------------ a backlog
 
@@ -88,8 +48,8 @@ do
 	control POST /_sim/settings '{"record": false}'
 	ours+="$(drain)"$'\n'
 done
-ours=$(grep . <<<"$ours" | median)
-bare=$(grep . <<<"$bare" | median)
+ours=$(median <<<"$ours")
+bare=$(median <<<"$bare")
 row "create_order, a backlog of $BACKLOG, $concurrency in flight, durable" "$ours/s" "bare libcurl multi loop $bare/s" \
 	"ratio $(divide "$ours" "$bare") (at least 0.3)"
 
@@ -152,9 +112,9 @@ do
 	by_trigger+="$(insert by_trigger)"$'\n'
 	attached+="$(insert attached)"$'\n'
 done
-plain=$(grep . <<<"$plain" | median)
-attached=$(grep . <<<"$attached" | median)
-by_trigger=$(grep . <<<"$by_trigger" | median)
+plain=$(median <<<"$plain")
+attached=$(median <<<"$attached")
+by_trigger=$(median <<<"$by_trigger")
 row "insert into an attached table, a row of 20,000" "$(divide "$attached" 1 %.1f) us" "trigger that inserts a plain row $(divide "$plain" 1 %.1f) us" \
 	"ratio $(divide "$attached" "$plain")"
 row "truust_enqueue() in a row trigger, a row of 20,000" "$(divide "$by_trigger" 1 %.1f) us" "trigger that inserts a plain row $(divide "$plain" 1 %.1f) us" \
@@ -162,10 +122,6 @@ row "truust_enqueue() in a row trigger, a row of 20,000" "$(divide "$by_trigger"
 
 # ------------------------------------------------------------------ an API that is down
 
-anonymous()
-{
-	awk '/^RssAnon/ { print $2 }' "/proc/$worker/status"
-}
 # Ticks of 10 ms that the worker has computed.
 ticks()
 {
@@ -206,7 +162,7 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER down OPTIONS (secret_key 'sk_stage_b
 INSERT INTO truust.requests (operation, args, role, server)
     SELECT 'create_order', '{\"name\": \"Bench\", \"value\": 10}', current_user, 'down' FROM generate_series(1, $MILLION)"
 query "VACUUM ANALYZE truust.requests"
-memory=$(anonymous)
+memory=$(anonymous "$worker")
 query "SELECT truust_resume('requests')" >/dev/null
 # Until its pauses have grown to the longest.
 for _ in $(seq 600)
@@ -219,7 +175,7 @@ used=$(ticks)
 sleep 20
 used=$(($(ticks) - used))
 row "$MILLION queued, API down: CPU of the worker over 20 s" "$(divide "$used" 20 %.2f) %" "of a core" "limit 1 %"
-row "$MILLION queued, API down: memory of the worker" "$(($(anonymous) - memory)) kB more" "$memory kB before" "flat"
+row "$MILLION queued, API down: memory of the worker" "$(($(anonymous "$worker") - memory)) kB more" "$memory kB before" "flat"
 
 began=$(date +%s.%N)
 start_api "$port"
@@ -241,5 +197,5 @@ snapshots=$(query "DO \$\$ DECLARE until timestamptz := clock_timestamp() + inte
 	SELECT round(extract(epoch FROM max(age)) * 1000) FROM ages" | tail -n 1)
 done_by_now=$(query "SELECT count(*) FROM truust.orders")
 row "it drains: oldest snapshot of the worker in 10 s" "$snapshots ms" "$((done_by_now / 10))/s meanwhile" "limit one batch"
-row "it drains: memory of the worker" "$(($(anonymous) - memory)) kB more" "$memory kB before" "flat"
+row "it drains: memory of the worker" "$(($(anonymous "$worker") - memory)) kB more" "$memory kB before" "flat"
 query "SELECT truust_pause('requests', 'end')" >/dev/null
