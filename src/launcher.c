@@ -206,14 +206,20 @@ launch(Child *child, int instances)
 	no_room_reported = true;
 }
 
-/* The process is gone: when to start it again. */
+/* The process is gone: when to start it again.  One that did as it was told is no failure. */
 static void
-note_end(Child *child)
+note_end(Child *child, bool obeyed)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	pfree(child->handle);
 	child->handle = NULL;
+	if (obeyed)
+	{
+		child->failures = 0;
+		child->not_before = now;
+		return;
+	}
 	if (TimestampDifferenceExceeds(child->started, now, LONG_LIFE))
 		child->failures = 0;
 	child->not_before = TimestampTzPlusMilliseconds(
@@ -237,7 +243,7 @@ see_to(Database *database, int kind, int instance, int instances)
 	if (child->handle && GetBackgroundWorkerPid(child->handle, &pid) != BGWH_STOPPED)
 		return false; /* on its way */
 	if (child->handle)
-		note_end(child);
+		note_end(child, has_slot && slot.obeyed);
 	if (has_slot && slot.state == TRUUST_SLOT_NO_EXTENSION)
 	{
 		database->quiet = true;

@@ -247,6 +247,7 @@ leave_slot(int code, Datum arg)
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	own_slot->slot.pid = 0;
 	own_slot->latch = NULL;
+	own_slot->slot.obeyed = own_slot->slot.stop;
 	if (own_slot->slot.state == TRUUST_SLOT_STARTING)
 		own_slot->slot.failed_starts++;
 	if (own_slot->slot.state != TRUUST_SLOT_NO_EXTENSION)

@@ -43,6 +43,7 @@ typedef struct TruustSlot
 	int				pid; /* 0: no process */
 	TruustSlotState state;
 	bool			stop;		   /* asked to stop: a process that starts here ends at once */
+	bool			obeyed;		   /* the last process ended because it was asked to */
 	int				failed_starts; /* in a row, before a connection was made */
 	TimestampTz		since;		   /* of the state */
 	TimestampTz		error_at;

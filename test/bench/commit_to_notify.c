@@ -84,7 +84,10 @@ start_answering(const char *answer)
 	char  byte;
 	pid_t pid;
 
-	if (pipe(ready) != 0 || (pid = fork()) < 0)
+	if (pipe(ready) != 0)
+		give_up("pipe", NULL);
+	pid = fork();
+	if (pid < 0)
 		give_up("fork", NULL);
 	if (pid == 0)
 	{

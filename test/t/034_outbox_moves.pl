@@ -51,7 +51,9 @@ is(made('Kept'), 1, 'then it is sent');
 
 $t->sim(POST => 'rules', { operation => 'createOrder', after => 2, do => 'hang', when => 'after', times => 0 });
 enqueue(5, 'Dumped');
-ok($t->wait_until(sub { made('Dumped') == 5 }), 'all are done there, and three are not known to be when the dump is taken');
+ok($t->wait_until(sub { made('Dumped') == 5 })
+	&& $t->wait_for(q{(SELECT count(*) FROM truust.requests WHERE args ->> 'name' LIKE 'Dumped%' AND state = 'done') = 2}),
+	'all are done there, and three are not known to be when the dump is taken');
 my $dump = $node->basedir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('postgres') ], 'a dump');
 $t->sim(DELETE => 'rules');

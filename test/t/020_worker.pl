@@ -1,0 +1,214 @@
+# The webhook worker in a running server: woken at the commit and by nothing else, restarts with a backlog, handlers that
+# block or fail, several workers, a key that changes, and a server that does not preload the library.
+
+use strict;
+use warnings FATAL => 'all';
+
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TruustFaults;
+use TruustOutbox;
+
+# No nap ends before the test does: what happens, happens because somebody was woken.
+my $t = TruustOutbox->new(name => 'worker', conf => <<~CONF);
+	truust.webhook_trust = body
+	truust.naptime = 1h
+	truust.sync_interval = 0
+	truust.handler_lock_timeout = 200ms
+	CONF
+my $node = $t->node;
+my @LIFE = ([ 'order.published', 'PUBLISHED' ], [ 'order.accepted', 'ACCEPTED' ], [ 'order.released', 'RELEASED' ]);
+
+# SQL that takes in an event of an order.
+sub event
+{
+	my ($order, $status, $event) = @_;
+	return sprintf q{SELECT truust_receive_webhook('[{"escrow": {"id": "%s", "status": "%s"}}]'::text, %s);}, $order, $status,
+	  $event ? "'$event'" : 'NULL';
+}
+
+# SQL that takes in the whole life of $n orders from number $first on, interleaved.
+sub lives
+{
+	my ($first, $n) = @_;
+	my ($events, $statuses) = map { my $i = $_; join ', ', map { "'$_->[$i]'" } @LIFE } 0, 1;
+
+	return qq{INSERT INTO truust.webhooks (event, body)
+		SELECT l.event, convert_to(format('[{"escrow": {"id": "%s", "status": "%s"}}]', i, l.status), 'UTF8')
+		FROM unnest(ARRAY[$events], ARRAY[$statuses]) WITH ORDINALITY l (event, status, step), generate_series($first, $first + $n - 1) i ORDER BY l.step, i;};
+}
+
+my $EMPTY = q{NOT EXISTS (SELECT FROM truust.webhooks WHERE state <> 'dead')};
+
+# All those lives were lived once, in sequence.
+sub lived
+{
+	my ($first, $n, $name) = @_;
+	my $life = join ',', map { $_->[0] } @LIFE;
+	my $last = $first + $n - 1;
+
+	ok($t->wait_for($EMPTY, 120), "$name: the intake is empty");
+	is($t->sql(qq{SELECT count(*) FROM truust.orders WHERE id BETWEEN $first AND $last AND status = 'RELEASED'}), $n, "$name: all are released");
+	is($t->sql(qq{SELECT count(*) FROM (SELECT string_agg(event || outcome, ',' ORDER BY id) AS life FROM truust.events
+		WHERE order_id BETWEEN $first AND $last GROUP BY order_id) o
+		WHERE life = '} . join(',', map { $_->[0] . 'applied' } @LIFE) . q{'}), $n, "$name: each event once and in sequence");
+	return;
+}
+
+sub status
+{
+	my ($order) = @_;
+	return $t->sql("SELECT status FROM truust.orders WHERE id = $order");
+}
+
+# ---------------------------------------------------------------- woken at the commit
+
+my ($heard, $listener_err) = ('', '');
+my $listener = IPC::Run::start([ 'psql', '-XAt', '-d', $node->connstr('postgres') ], '<', \my $say, '>', \$heard, '2>', \$listener_err);
+
+$say = "LISTEN truust;\n";
+$listener->pump until $heard =~ /LISTEN/;
+$t->sql(event(1, 'PUBLISHED', 'EscrowPublished'));
+ok($t->wait_for($EMPTY), 'a webhook wakes the worker at its commit');
+is(status(1), 'PUBLISHED', 'and is applied');
+ok($t->wait_until(sub { $say = "SELECT 1;\n"; $listener->pump; $heard =~ /Asynchronous notification "truust"/ }), 'who listens is told');
+like($heard, qr/payload "\{"event": "order.published", "order_id": 1, "status": "PUBLISHED", "previous_status": null\}"/, 'of what');
+$say = "\\q\n";
+$listener->finish;
+
+$t->sql('BEGIN; ' . event(2, 'PUBLISHED') . ' SAVEPOINT s; ' . event(3, 'PUBLISHED') . ' ROLLBACK TO s; COMMIT');
+ok($t->wait_for($EMPTY) && status(2) eq 'PUBLISHED', 'a transaction with a subtransaction that is undone');
+is($t->sql('SELECT count(*) FROM truust.orders WHERE id = 3'), 0, 'brings what was not undone');
+
+$t->sql('BEGIN; ' . event(4, 'PUBLISHED') . " PREPARE TRANSACTION 'taken'");
+$t->sql('BEGIN; ' . event(5, 'PUBLISHED') . " PREPARE TRANSACTION 'given back'");
+$t->sql(event(6, 'PUBLISHED'));
+ok($t->wait_for('EXISTS (SELECT FROM truust.orders WHERE id = 6)'), 'others go on beside a prepared transaction');
+is($t->sql('SELECT count(*) FROM truust.orders WHERE id IN (4, 5)'), 0, 'whose webhooks are not there yet');
+$t->sql("COMMIT PREPARED 'taken'");
+ok($t->wait_for('EXISTS (SELECT FROM truust.orders WHERE id = 4)'), 'COMMIT PREPARED wakes the worker');
+$t->sql("ROLLBACK PREPARED 'given back'");
+is($t->sql('SELECT count(*) FROM truust.orders WHERE id = 5'), 0, 'ROLLBACK PREPARED leaves nothing');
+
+# A prepared transaction outlives the server.
+$t->sql('BEGIN; ' . event(7, 'PUBLISHED') . " PREPARE TRANSACTION 'later'");
+$node->restart;
+$t->sql("COMMIT PREPARED 'later'");
+ok($t->wait_for('EXISTS (SELECT FROM truust.orders WHERE id = 7)'), 'COMMIT PREPARED after a restart');
+
+# ---------------------------------------------------------------- a backlog and restarts
+
+$t->sql("SELECT truust_pause('webhooks', 'a test')");
+$t->sql(lives(1000, 2000));
+$node->restart;
+is($t->sql('SELECT count(*) FROM truust.webhooks'), 6000, 'paused, a backlog stays where it is over a restart');
+is($t->sql(q{SELECT state, backlog FROM truust_status() WHERE worker = 'webhooks' AND database = 'postgres'}), 'paused|6000',
+	'and truust_status() says that it does');
+$t->sql("SELECT truust_resume('webhooks')");
+lived(1000, 2000, 'resumed');
+
+$t->sql('ALTER SYSTEM SET truust.batch_size = 50');
+$t->sql('SELECT pg_reload_conf()');
+$t->sql(lives(4000, 3000));
+for my $mode ('fast', 'immediate')
+{
+	my $more = $t->sql('SELECT count(*) + 100 FROM truust.events');
+
+	ok($t->wait_for("(SELECT count(*) FROM truust.events) > $more"), "in the middle of it: stop -m $mode");
+	$node->stop($mode);
+	$node->start;
+}
+lived(4000, 3000, 'stopped in the middle, twice');
+
+$t->sql(lives(8000, 2000));
+for (1 .. 3)
+{
+	$t->sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'truust webhooks'});
+}
+lived(8000, 2000, 'a worker that is told to end comes back');
+$t->sql('ALTER SYSTEM RESET truust.batch_size');
+$t->sql('SELECT pg_reload_conf()');
+
+# ---------------------------------------------------------------- handlers
+
+$t->sql(<<~'SQL');
+	CREATE TABLE shop (order_id bigint PRIMARY KEY, status text);
+	INSERT INTO shop SELECT i FROM generate_series(20001, 20400) i;
+	CREATE FUNCTION follow(e truust_event) RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		UPDATE public.shop SET status = e.status WHERE order_id = e.order_id;
+	END $$;
+	SELECT truust_on('*', 'follow(truust_event)');
+	SQL
+my ($locked, $lock_err) = ('', '');
+my $blocker = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \my $lock, '>', \$locked, '2>', \$lock_err);
+$lock = "BEGIN; SELECT order_id FROM shop WHERE order_id IN (20007, 20300) FOR UPDATE;\n";
+$blocker->pump until $locked =~ /20300/;
+$t->sql(lives(20001, 400));
+ok($t->wait_for(q{(SELECT count(*) FROM shop WHERE status = 'RELEASED') = 398}), 'a handler that waits for a lock holds up its own order');
+is($t->sql(q{SELECT string_agg(DISTINCT order_id::text, ',') FROM truust.webhooks}), '20007,20300', 'and no other');
+is($t->sql(q{SELECT count(*) FROM truust.orders WHERE id IN (20007, 20300)}), 0, 'of which nothing is applied');
+is($t->sql(q{SELECT count(*) FROM truust.webhooks WHERE error ~ 'lock' AND error ~ 'follow'}), 2, 'the first of each says which handler waits for what');
+$lock = "COMMIT;\n\\q\n";
+$blocker->finish;
+lived(20001, 400, 'the lock is gone');
+is($t->sql(q{SELECT count(*) FROM shop WHERE status = 'RELEASED'}), 400, 'and the handler saw all of it');
+$t->sql(q{SELECT truust_off('*', 'follow(truust_event)')});
+
+# ---------------------------------------------------------------- several workers
+
+$t->sql('ALTER SYSTEM SET truust.workers = 3');
+$t->sql('SELECT pg_reload_conf()');
+ok($t->wait_for(q{(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'truust webhooks') = 3}), 'truust.workers takes effect at once');
+$t->sql(lives(30000, 3000));
+lived(30000, 3000, 'three workers');
+$t->sql('ALTER SYSTEM RESET truust.workers');
+$t->sql('SELECT pg_reload_conf()');
+ok($t->wait_for(q{(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'truust webhooks') = 1}), 'and so do fewer');
+
+# ---------------------------------------------------------------- the key that it asks with
+
+my $order = $t->sim(POST => 'orders/bulk', { count => 2, status => 'PUBLISHED' });
+$t->sql("ALTER SYSTEM SET truust.webhook_trust = 'fetch'");
+$t->sql('SELECT pg_reload_conf()');
+$t->sql(event($order->{first_id}, 'PUBLISHED'));
+ok($t->wait_for($EMPTY), 'trust fetch');
+$t->sql("ALTER USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (SET secret_key 'sk_stage_of_the_next_month')");
+$t->sql(event($order->{last_id}, 'PUBLISHED'));
+ok($t->wait_for($EMPTY), 'after the key has changed');
+my @asked = grep { $_->{operation} eq 'getOrder' } @{ $t->sim(GET => 'requests')->{requests} };
+is(join(' ', map { $_->{headers}{authorization} } @asked[0, -1]), 'Bearer sk_stage_of_a_made_up_account Bearer sk_stage_of_the_next_month',
+	'the running worker uses the new one');
+$t->sql('ALTER SYSTEM RESET truust.webhook_trust');
+$t->sql('SELECT pg_reload_conf()');
+
+# ---------------------------------------------------------------- a database that goes away
+
+$t->sql('CREATE DATABASE gone');
+$t->install('gone');
+$t->sql(lives(1, 3000), database => 'gone');
+ok($node->poll_query_until('gone', 'SELECT count(*) > 0 FROM truust.events'), 'a worker in the middle of a backlog');
+$t->sql('DROP DATABASE gone WITH (FORCE)');
+is($t->sql(q{SELECT count(*) FROM pg_database WHERE datname = 'gone'}), 0, 'does not hold up DROP DATABASE');
+$t->sql(event(9, 'PUBLISHED'));
+ok($t->wait_for('EXISTS (SELECT FROM truust.orders WHERE id = 9)'), 'and the others go on');
+$node->stop;
+
+# ---------------------------------------------------------------- a server that does not preload it
+
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+$node->start;
+$t->sql(event(10, 'PUBLISHED'));
+is($t->sql('SELECT count(*) FROM truust.webhooks'), 1, 'not preloaded: a webhook waits');
+$t->sql('CALL truust_drain()');
+is(status(10), 'PUBLISHED', 'CALL truust_drain() applies it');
+cmp_ok($t->sql('SELECT truust_start_worker()'), '>=', 1, 'truust_start_worker() starts one');
+$t->sql(event(11, 'PUBLISHED'));
+ok($t->wait_for('EXISTS (SELECT FROM truust.orders WHERE id = 11)'), 'which is woken by a commit, too');
+$t->sql('SELECT truust_stop_worker()');
+ok($t->wait_for(q{NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type ~ '^truust (webhooks|requests)')}), 'truust_stop_worker() stops it');
+
+$node->stop;
+done_testing;
