@@ -52,6 +52,7 @@ truust_drain(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
 						errmsg("truust_drain() cannot run inside a transaction block"),
 						errdetail("It commits each batch by itself.")));
+	PreventCommandIfReadOnly("truust_drain()");
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "truust drain", ALLOCSET_DEFAULT_SIZES);
 	do

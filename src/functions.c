@@ -77,6 +77,17 @@ note_result(const TruustSignature *signature, const TruustAccount *account, Json
 	}
 }
 
+/*
+ * A write at Truust is a write: a session that may only read, or a standby's,
+ * makes none, and could not note what became of it.
+ */
+static void
+check_writable(const TruustEndpoint *endpoint)
+{
+	if (strcmp(endpoint->method, "GET") != 0)
+		PreventCommandIfReadOnly(psprintf("truust_%s()", endpoint->name));
+}
+
 static void
 throw_empty_answer(const TruustSignature *signature)
 {
@@ -128,6 +139,7 @@ truust_call(PG_FUNCTION_ARGS)
 	bool				  *nulls;
 	Jsonb				  *answer;
 
+	check_writable(signature->endpoint);
 	truust_call_arguments(fcinfo, &values, &nulls);
 	truust_wire_build(&wire, signature, account, values, nulls);
 	answer = truust_api_call(&wire, account);
@@ -290,6 +302,7 @@ truust_charge_direct_link(PG_FUNCTION_ARGS)
 	TruustWire read, write = {.endpoint = &charge, .wanted = TRUUST_WANTS_ANYTHING};
 	Jsonb	  *payin;
 
+	check_writable(&charge);
 	truust_wire_build(&read, get, account, &id, &isnull);
 	payin = truust_json_resource(truust_api_call(&read, account));
 	write.url = truust_json_get_text(payin, "direct_link");

@@ -106,6 +106,7 @@ truust_start_worker(PG_FUNCTION_ARGS)
 	TimestampTz start_time = GetCurrentTimestamp();
 	int			wanted = truust_workers + 1;
 
+	PreventCommandDuringRecovery("truust_start_worker()");
 	truust_slots_unstop(MyDatabaseId);
 	if (launcher_is_running())
 		truust_slots_announce_now();

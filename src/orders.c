@@ -16,7 +16,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -649,13 +648,6 @@ wake_worker(void)
 	truust_worker_wake_at_commit(TRUUST_WORKER_WEBHOOKS);
 }
 
-/* A call was made, but this transaction cannot write. */
-static bool
-cannot_write(void)
-{
-	return XactReadOnly || RecoveryInProgress();
-}
-
 /* What is to be noted of an order. */
 typedef struct OrderNote
 {
@@ -840,7 +832,7 @@ truust_orders_note(const char *server, Oid role, Jsonb *resource, TruustSource s
 {
 	OrderNote note = {.server = server, .resource = resource, .source = source};
 
-	if (resource == NULL || !truust_json_get_int64(resource, "id", &note.id) || cannot_write())
+	if (resource == NULL || !truust_json_get_int64(resource, "id", &note.id))
 		return;
 	note.role = GetUserNameFromId(role, false);
 	note_safely(note_order_as_owner, &note);
@@ -879,7 +871,7 @@ note_payment(const char *server, Jsonb *resource, int64 order_id, bool payout)
 	PaymentNote note = {
 		.server = server, .order_id = order_id, .resource = resource, .payout = payout};
 
-	if (resource == NULL || !truust_json_get_int64(resource, "id", &note.id) || cannot_write())
+	if (resource == NULL || !truust_json_get_int64(resource, "id", &note.id))
 		return;
 	note_safely(note_payment_as_owner, &note);
 }

@@ -362,6 +362,7 @@ truust_sync_orders(PG_FUNCTION_ARGS)
 	Oid				role = truust_account_role(NULL, GetUserId());
 	TimestampTz		since = PG_ARGISNULL(0) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(0);
 
+	PreventCommandIfReadOnly("truust_sync_orders()");
 	if (!OidIsValid(role))
 		role = GetUserId(); /* let the error name the caller */
 	sync.account = truust_account_copy(truust_account_get(NULL, role), CurrentMemoryContext);

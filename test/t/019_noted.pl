@@ -45,12 +45,17 @@ my ($out, $err) = $node->run('BEGIN', $create, 'ROLLBACK', 'SELECT count(*) FROM
 like($out, qr/^\d+\n1$/, 'a transaction that is rolled back has noted nothing');
 ($out, $err) = $node->run('BEGIN', $create, q{SELECT count(*) FROM truust.orders}, 'SAVEPOINT a', $create, 'ROLLBACK TO a', $create, 'COMMIT', 'SELECT count(*) FROM truust.orders');
 like($out, qr/^\d+\n2\n\d+\n\d+\n3$/, 'what follows in the transaction sees it; a savepoint takes it back');
-for my $how ('BEGIN READ ONLY', "BEGIN ISOLATION LEVEL SERIALIZABLE", "BEGIN ISOLATION LEVEL REPEATABLE READ")
+for my $how ("BEGIN ISOLATION LEVEL SERIALIZABLE", "BEGIN ISOLATION LEVEL REPEATABLE READ")
 {
 	($out, $err) = $node->run($how, $create, 'COMMIT');
 	like($out, qr/^\d+$/, "$how: the order is made");
-	is(value("SELECT count(*) FROM truust.orders WHERE id = $out"), $how =~ /READ ONLY/ ? 0 : 1, "$how: and noted where that is possible");
+	is(value("SELECT count(*) FROM truust.orders WHERE id = $out"), 1, "$how: and noted");
 }
+my $made = value('SELECT count(*) FROM truust_list_orders()');
+($out, $err) = $node->run('BEGIN READ ONLY', 'SELECT count(*) FROM truust_list_orders(max_rows => 1)', $create, 'ROLLBACK', 'BEGIN READ ONLY', 'SELECT truust_charge_direct_link(1)', 'ROLLBACK');
+is($out, 1, 'BEGIN READ ONLY: reads are possible');
+like($err, qr/ERROR:  25006: cannot execute truust_create_order\(\) in a read-only transaction.*25006: cannot execute truust_charge_direct_link\(\)/s, '... and a write is refused');
+is(value('SELECT count(*) FROM truust_list_orders()'), $made, '... before it is made');
 is(value("SELECT count(*) FROM generate_series(1, 300) i, LATERAL truust_create_order(name => 'Bicycle', value => i) o WHERE o.value = i"), 300, 'many in one statement');
 is(value("SELECT count(*), count(DISTINCT e.id) FROM truust.orders o JOIN truust.events e ON e.order_id = o.id AND e.status = o.status WHERE o.value <= 300 AND o.tag IS NULL"),
 	'300|300', '... each is noted, with its history');
