@@ -99,6 +99,12 @@ check()
 
 # ------------------------------------------------------------------ a backlog
 
+# plain SIZE WITH_SHOP: rows a second of the yardstick, each batch planned for its size.
+plain()
+{
+	query "SET plan_cache_mode = force_custom_plan" "CALL plain.apply($1, $2, NULL)"
+}
+
 # rounds HANDLER: numbers of the worker, of one statement, and of batches of 1000.
 rounds()
 {
@@ -111,9 +117,9 @@ rounds()
 		ours+="$(query 'CALL ours(NULL)')"$'\n'
 		check "$BACKLOG"
 		query CHECKPOINT
-		batches+="$(query "CALL plain.apply(1000, $with_shop, NULL)")"$'\n'
+		batches+="$(plain 1000 "$with_shop")"$'\n'
 		fill 1 "$BACKLOG"
-		whole+="$(query "CALL plain.apply($BACKLOG, $with_shop, NULL)")"$'\n'
+		whole+="$(plain "$BACKLOG" "$with_shop")"$'\n'
 	done
 	ours=$(median <<<"$ours") whole=$(median <<<"$whole") batches=$(median <<<"$batches")
 }
