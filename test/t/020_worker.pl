@@ -68,13 +68,17 @@ sub status
 my ($heard, $listener_err) = ('', '');
 my $listener = IPC::Run::start([ 'psql', '-XAt', '-d', $node->connstr('postgres') ], '<', \my $say, '>', \$heard, '2>', \$listener_err);
 
-$say = "LISTEN truust;\n";
-$listener->pump until $heard =~ /LISTEN/;
+$say = "LISTEN truust;\nLISTEN truust_alert;\nSELECT 'ready';\n";
+$listener->pump until $heard =~ /ready/;
 $t->sql(event(1, 'PUBLISHED', 'EscrowPublished'));
 ok($t->wait_for($EMPTY), 'a webhook wakes the worker at its commit');
 is(status(1), 'PUBLISHED', 'and is applied');
 ok($t->wait_until(sub { $say = "SELECT 1;\n"; $listener->pump; $heard =~ /Asynchronous notification "truust"/ }), 'who listens is told');
 like($heard, qr/payload "\{"event": "order.published", "order_id": 1, "status": "PUBLISHED", "previous_status": null\}"/, 'of what');
+$t->sql(q(SELECT truust_receive_webhook('{"escrow": '::text, 'order.published')));
+ok($t->wait_until(sub { $say = "SELECT 1;\n"; $listener->pump; $heard =~ /Asynchronous notification "truust_alert"/ }), 'a dead letter alerts');
+like($heard, qr/payload "\{"kind": "webhook", "id": \d+, "order_id": null, "reason": "the body cannot be understood"\}"/, 'of which kind it is');
+$t->sql('SELECT truust_discard_webhook(id, $$a test$$) FROM truust.dead_letters');
 $say = "\\q\n";
 $listener->finish;
 
