@@ -69,10 +69,11 @@ typedef struct Child
 /* A database. */
 typedef struct Database
 {
-	Oid	 oid;		/* must be first */
-	bool quiet;		/* has no extension */
-	bool seen;		/* in this round */
-	int	 instances; /* webhook workers that its workers were started for */
+	Oid			oid;	   /* must be first */
+	bool		quiet;	   /* has no extension */
+	TimestampTz announced; /* when it last said that it has */
+	bool		seen;	   /* in this round */
+	int			instances; /* webhook workers that its workers were started for */
 } Database;
 
 static HTAB *children;
@@ -131,6 +132,7 @@ read_databases(void)
 		if (!found)
 		{
 			database->quiet = false;
+			database->announced = 0;
 			database->instances = 0;
 		}
 		database->seen = true;
@@ -246,10 +248,13 @@ see_to(Database *database, int kind, int instance, int instances)
 		note_end(child, has_slot && slot.obeyed);
 	if (has_slot && slot.state == TRUUST_SLOT_NO_EXTENSION)
 	{
-		database->quiet = true;
-		child->failures = 0;
 		truust_slots_forget(database->oid);
-		return false;
+		child->failures = 0;
+		child->not_before = 0;
+		/* what it found may be older than the extension that is there now */
+		database->quiet = child->started >= database->announced;
+		if (database->quiet)
+			return false;
 	}
 	if ((has_slot && slot.stop) || child->not_before > GetCurrentTimestamp())
 		return false;
@@ -271,10 +276,17 @@ change_instances(Database *database)
 }
 
 static void
+set_announced(Database *database)
+{
+	database->quiet = false;
+	database->announced = GetCurrentTimestamp();
+}
+
+static void
 see_to_database(Database *database)
 {
 	if (truust_slots_announced(database->oid))
-		database->quiet = false;
+		set_announced(database);
 	if (database->quiet || truust_slots_held(database->oid) || change_instances(database))
 		return;
 	if (!see_to(database, TRUUST_WORKER_WEBHOOKS, 0, database->instances))
@@ -298,7 +310,7 @@ see_to_all(void)
 	while ((database = hash_seq_search(&scan)) != NULL)
 	{
 		if (all)
-			database->quiet = false;
+			set_announced(database);
 		see_to_database(database);
 	}
 }

@@ -481,11 +481,17 @@ absent(TruustFlight *flight)
 	}
 }
 
-/* The look itself failed. */
+/*
+ * The look itself failed.  An outage of the API, however long, tells nothing
+ * about the request and never ends it; answers that make no sense do.
+ */
 static void
 no_answer(TruustFlight *flight)
 {
-	bool outage = flight->answer.kind == TRUUST_TRY_LATER || flight->answer.status == 401;
+	TruustOutcome outcome = flight->http.outcome;
+	int			  status = flight->answer.status;
+	bool		  waits = flight->answer.kind == TRUUST_TRY_LATER || status == 401;
+	bool outage = waits || status >= 500 || outcome == TRUUST_LOST || outcome == TRUUST_TIMED_OUT;
 
 	if (!outage && flight->looks + 1 >= truust_max_attempts)
 	{
@@ -495,8 +501,8 @@ no_answer(TruustFlight *flight)
 		return;
 	}
 	flight->verdict = TRUUST_FLIGHT_LOOK;
-	flight->delay = outage ? truust_lane_wait(flight->lane, truust_monotonic_ms())
-						   : truust_flight_pause(flight->looks + 1);
+	flight->delay = waits ? truust_lane_wait(flight->lane, truust_monotonic_ms())
+						  : truust_flight_pause(flight->looks + 1);
 }
 
 static void

@@ -92,7 +92,7 @@ my @steps = (
 			my $n = enqueue_all();
 			ok($t->wait_for(q{EXISTS (SELECT FROM truust.requests WHERE state = 'sending' AND error IS NOT NULL)}), 'being looked up: unknown')
 			  or diag $t->sql('SELECT operation, state, count(*), max(error) FROM truust.requests GROUP BY 1, 2');
-			ok($t->wait_until(sub { $t->calls('listOrders') + $t->calls('getOrder') > 0 }), 'being looked up: under way');
+			ok($t->wait_until(sub { grep { $t->calls($_) > 0 } qw(listOrders getOrder getOrderPayin listRefunds) }), 'being looked up: under way');
 			return $n;
 		} ]);
 
@@ -132,6 +132,20 @@ $t->sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_t
 $t->sql(qq{SELECT truust_enqueue('update_order', '{"order_id": $order, "name": "second"}')});
 ok($t->settled, 'late write: all end');
 is($t->sim(GET => "orders/$order")->{name}, 'second', 'late write: does not undo what follows');
+
+# ---------------------------------------------------------------- an outage while it is looked up
+
+$f->start_over;
+$t->sql('ALTER SYSTEM SET truust.max_attempts = 3');
+$t->sql('SELECT pg_reload_conf()');
+$t->sim(POST => 'rules', { operation => 'createOrder', do => 'drop', when => 'after', times => 1 });
+$t->sim(POST => 'rules', { operation => 'listOrders', do => 'status', status => 503, times => 3 });
+$t->sim(POST => 'rules', { operation => 'listOrders', do => 'drop', times => 3 });
+$f->create_orders(1, 'outage');
+ok($t->wait_until(sub { $t->calls('listOrders') >= 7 }), 'outage: looked up more often than truust.max_attempts');
+$f->audit('an outage while it is looked up', 1);
+$t->sql('ALTER SYSTEM RESET truust.max_attempts');
+$t->sql('SELECT pg_reload_conf()');
 
 # ---------------------------------------------------------------- what cannot be looked up
 
