@@ -159,6 +159,26 @@ END
 $$;
 COMMENT ON FUNCTION truust_revoke(text, name) IS 'Takes back from a role what truust_grant() gave it: api, intake, read or operate. For the extension''s owner. Errors: 22023 unknown privilege, 42704 unknown role.';
 
+CREATE FUNCTION truust_renew_privileges()
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    r record;
+BEGIN
+    FOR r IN
+        SELECT p.privilege, a.rolname
+          FROM pg_catalog.unnest(ARRAY['api', 'intake', 'read', 'operate']) AS p (privilege), pg_catalog.pg_roles a
+         WHERE truust.holds_privilege(p.privilege, a.rolname)
+           AND a.oid <> (SELECT x.extowner FROM pg_catalog.pg_extension x WHERE x.extname = 'truust')
+    LOOP
+        PERFORM truust.change_privileges('GRANT', r.privilege, r.rolname);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION truust_renew_privileges() IS 'Gives every role that has a privilege of truust_grant() what that privilege is made of now: to be called after ALTER EXTENSION truust UPDATE, whose scripts cannot grant anything to users'' roles without its being lost from dumps. For the extension''s owner.';
+
 -- Nothing for PUBLIC, and every table and sequence goes into dumps.
 DO $$
 DECLARE

@@ -47,14 +47,15 @@ sub new
 	return $self;
 }
 
-# The extension, the server and the key of the superuser.
+# The extension (of an older version), the server and the key of the superuser.
 sub install
 {
-	my ($self, $database) = @_;
+	my ($self, $database, $version) = @_;
 	my $url = $self->url;
+	my $which = $version ? "VERSION '$version'" : '';
 
 	$self->{node}->safe_psql($database // 'postgres', <<~SQL);
-		CREATE EXTENSION truust;
+		CREATE EXTENSION truust $which;
 		CREATE SERVER truust FOREIGN DATA WRAPPER truust
 			OPTIONS (environment 'sandbox', base_url '$url', connect_timeout '2000', request_timeout '5000');
 		CREATE USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (secret_key 'sk_stage_of_a_made_up_account');

@@ -1,0 +1,89 @@
+\echo Use "ALTER EXTENSION truust UPDATE TO '0.2'" to load this file. \quit
+
+-- What 0.2 has and 0.1 has not. test/t/050_upgrade.pl compares the outcome with a new installation, object by object.
+
+COMMENT ON FUNCTION truust_attach(regclass, jsonb, name, name, name) IS 'From now on each row inserted into a table becomes an order. args: parameters of create_order, each with the column that it is taken from; order_id, status, link: columns that the order''s id, its status (kept current by webhooks) and the buyer''s link are written to. A row inserted with an order id is left alone; one that moves to another partition before it has an order counts as a new one. Requests are sent with the caller''s key, and the table is written with the caller''s rights. The table needs a primary key. Raises 42703 for a column that is not there, 42804 for one whose type does not fit, 42710 if the table is attached already.';
+
+-- Whoever has the privilege read may read truust.stats too.
+CREATE OR REPLACE VIEW truust.privileges AS
+    WITH named (privilege, name) AS (
+        SELECT 'api', 'truust_' || e.name FROM truust.endpoints() e
+        UNION ALL
+        VALUES ('api', 'truust_get_orders'),
+               ('api', 'truust_get_payins'),
+               ('api', 'truust_get_payouts'),
+               ('api', 'truust_get_customers'),
+               ('api', 'truust_charge_direct_link'),
+               ('api', 'truust_enqueue'),
+               ('api', 'truust_cancel_request'),
+               ('intake', 'truust_receive_webhook'),
+               ('read', 'truust_status'),
+               ('read', 'stats_rows'),
+               ('operate', 'truust_status'),
+               ('operate', 'truust_retry_webhook'),
+               ('operate', 'truust_discard_webhook'),
+               ('operate', 'truust_replay'),
+               ('operate', 'truust_sync_orders'),
+               ('operate', 'truust_pause'),
+               ('operate', 'truust_resume'),
+               ('operate', 'truust_retry_request'),
+               ('operate', 'truust_cancel_request'),
+               ('operate', 'truust_resolve_request'),
+               ('operate', 'truust_attach'),
+               ('operate', 'truust_detach'),
+               ('operate', 'attached'),
+               ('operate', 'truust_on'),
+               ('operate', 'truust_off'),
+               ('operate', 'truust_drain'),
+               ('operate', 'truust_start_worker'),
+               ('operate', 'truust_stop_worker')
+    ), tables (privilege, name, rights) AS (
+        VALUES ('api', 'requests', 'SELECT'),
+               ('intake', 'webhooks', 'INSERT (received_at, event, headers, body, server)'),
+               ('read', 'orders', 'SELECT'),
+               ('read', 'payins', 'SELECT'),
+               ('read', 'payouts', 'SELECT'),
+               ('read', 'events', 'SELECT'),
+               ('read', 'webhooks', 'SELECT'),
+               ('read', 'requests', 'SELECT'),
+               ('read', 'handlers', 'SELECT'),
+               ('read', 'attachments', 'SELECT'),
+               ('read', 'pauses', 'SELECT'),
+               ('read', 'dead_letters', 'SELECT'),
+               ('read', 'pending', 'SELECT'),
+               ('read', 'stats', 'SELECT'),
+               ('operate', 'requests', 'SELECT'),
+               ('operate', 'dead_letters', 'SELECT'),
+               ('operate', 'pending', 'SELECT')
+    )
+    SELECT n.privilege,
+           CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || p.oid::pg_catalog.regprocedure AS object,
+           'EXECUTE' AS rights
+      FROM named n
+      JOIN pg_catalog.pg_proc p ON p.proname = n.name
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
+      JOIN pg_catalog.pg_extension x ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = x.oid AND x.extname = 'truust'
+    UNION ALL
+    SELECT t.privilege, 'TABLE truust.' || pg_catalog.quote_ident(t.name), t.rights FROM tables t;
+
+CREATE FUNCTION truust_renew_privileges()
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    r record;
+BEGIN
+    FOR r IN
+        SELECT p.privilege, a.rolname
+          FROM pg_catalog.unnest(ARRAY['api', 'intake', 'read', 'operate']) AS p (privilege), pg_catalog.pg_roles a
+         WHERE truust.holds_privilege(p.privilege, a.rolname)
+           AND a.oid <> (SELECT x.extowner FROM pg_catalog.pg_extension x WHERE x.extname = 'truust')
+    LOOP
+        PERFORM truust.change_privileges('GRANT', r.privilege, r.rolname);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION truust_renew_privileges() IS 'Gives every role that has a privilege of truust_grant() what that privilege is made of now: to be called after ALTER EXTENSION truust UPDATE, whose scripts cannot grant anything to users'' roles without its being lost from dumps. For the extension''s owner.';
+
+REVOKE ALL ON FUNCTION truust_renew_privileges() FROM PUBLIC;
