@@ -11,7 +11,7 @@
 PG_CONFIG ?= pg_config
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" truust.control)
 
-FRONT_GOALS = setup demo check check-faults check-sanitize fuzz bench lint format docs coverage valgrind check-versions chroot-check help \
+FRONT_GOALS = setup demo check check-faults check-sanitize fuzz bench lint format docs coverage valgrind check-versions chroot-check deb deb-check help \
 	receiver install-receiver simulator sql
 MAKECMDGOALS ?= all
 .DEFAULT_GOAL := all
@@ -79,6 +79,12 @@ valgrind: ## the regression tests with the server under valgrind
 
 chroot-check: ## make demo and make check in a fresh Debian with only git and make (as root)
 	@tools/chroot-check
+
+deb: ## Debian packages of the extension and of the receiver, in dist/
+	@tools/deb
+
+deb-check: ## these packages, tried in a fresh Debian (as root)
+	@tools/deb-check
 
 check-versions: ## build and regression tests with the servers of other Debian releases (as root)
 	@tools/check-versions
