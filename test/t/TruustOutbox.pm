@@ -19,7 +19,7 @@ use TruustFaults;
 
 our $SIMULATOR = 'test/simulator/truust-simulator';
 
-my @simulators;
+my (@simulators, @outboxes);
 
 sub new
 {
@@ -29,6 +29,7 @@ sub new
 		http => HTTP::Tiny->new(timeout => 20),
 	}, $class;
 
+	push @outboxes, $self;
 	$self->start_simulator;
 	$self->{node} = PostgreSQL::Test::Cluster->new($option{name} // 'outbox');
 	$self->{node}->init(%{ $option{init} // {} });
@@ -215,6 +216,8 @@ sub kill_postmaster { return TruustFaults::kill_postmaster($_[0]{node}) }
 END
 {
 	my $status = $?;
+	# orderly, so that processes leave what they counted (make coverage)
+	$_->{node}->stop('fast', fail_ok => 1) for grep { $_->{node} } @outboxes;
 	for my $pid (@simulators)
 	{
 		kill 'TERM', $pid;
