@@ -11,7 +11,7 @@
 PG_CONFIG ?= pg_config
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" truust.control)
 
-FRONT_GOALS = setup demo check check-faults check-sanitize fuzz bench lint format docs coverage valgrind check-versions chroot-check deb deb-check help \
+FRONT_GOALS = setup demo check check-faults check-sanitize fuzz bench lint format docs coverage valgrind check-versions chroot-check deb deb-check check-exporter help \
 	receiver install-receiver simulator sql
 MAKECMDGOALS ?= all
 .DEFAULT_GOAL := all
@@ -79,6 +79,9 @@ valgrind: ## the regression tests with the server under valgrind
 
 chroot-check: ## make demo and make check in a fresh Debian with only git and make (as root)
 	@tools/chroot-check
+
+check-exporter: ## docs/prometheus.yml with the PostgreSQL exporter and promtool, from Debian's packages
+	@tools/check-exporter
 
 deb: ## Debian packages of the extension and of the receiver, in dist/
 	@tools/deb

@@ -175,18 +175,37 @@ keep_written(TruustFlight **flights, int n, uint64 written, int *kept)
 	return result;
 }
 
+/* A line for the server's log: an operator finds the request, and the order that it names. */
+static void
+log_request(int64 id, const char *operation, const char *what, const char *reason, const char *hint)
+{
+	static TruustStatement query = {
+		"SELECT r.args ->> 'order_id' FROM truust.requests r WHERE r.id = $1", 1, {INT8OID}};
+	Datum value = Int64GetDatum(id);
+	char *order = truust_outbox_run(&query, &value) > 0 ? truust_field_text(0, 1) : NULL;
+
+	ereport(LOG, (errmsg("request " INT64_FORMAT " (%s%s%s) %s: %s", id, operation,
+						 order ? " of order " : "", order ? order : "", what,
+						 reason ? reason : "no reason is known"),
+				  hint ? errhint("%s", hint) : 0, errhidestmt(true), errhidecontext(true)));
+}
+
 static void
 count_outcome(const TruustFlight *flight)
 {
+	const char *operation = flight->endpoint ? flight->endpoint->name : "";
+
 	if (flight->verdict == TRUUST_FLIGHT_DONE)
 		truust_stats_count(TRUUST_REQUESTS_DONE, 1);
 	else if (flight->verdict == TRUUST_FLIGHT_FAILED)
+	{
 		truust_stats_count(TRUUST_REQUESTS_FAILED, 1);
+		log_request(flight->id, operation, "was refused", flight->answer.error, NULL);
+	}
 	else if (flight->verdict == TRUUST_FLIGHT_UNCERTAIN)
 	{
 		truust_stats_count(TRUUST_REQUESTS_UNCERTAIN, 1);
-		truust_outbox_alert("uncertain", flight->id, flight->endpoint ? flight->endpoint->name : "",
-							flight->answer.error);
+		truust_outbox_alert("uncertain", flight->id, operation, flight->answer.error);
 	}
 }
 
@@ -295,4 +314,14 @@ truust_outbox_alert(const char *kind, int64 id, const char *operation, const cha
 	values[2] = CStringGetTextDatum(operation);
 	values[3] = CStringGetTextDatum(reason ? reason : "");
 	truust_outbox_run(&query, values);
+	if (strcmp(kind, "uncertain") == 0)
+		log_request(id, operation, "is uncertain", reason,
+					psprintf("Look at Truust whether it happened: then "
+							 "truust_resolve_request(" INT64_FORMAT ", response) if it did, or "
+							 "truust_retry_request(" INT64_FORMAT ") if it did not.",
+							 id, id));
+	else
+		log_request(
+			id, operation, "has ended, and what was to follow failed for good", reason,
+			psprintf("Use truust_retry_request(" INT64_FORMAT ") when its cause is gone.", id));
 }

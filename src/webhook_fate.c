@@ -20,6 +20,21 @@
 #include "stats.h"
 #include "webhook.h"
 
+/* The same for who reads the server's log, with the reason in full. */
+static void
+log_dead(const TruustWebhook *row)
+{
+	char *of = row->order_id != 0 ? psprintf(" of order " INT64_FORMAT, row->order_id) : "";
+
+	ereport(LOG, (errmsg("webhook " INT64_FORMAT "%s is a dead letter: %s", row->id, of,
+						 row->reason ? row->reason : row->kind),
+				  errhint("Use truust_retry_webhook(" INT64_FORMAT
+						  ") when its cause is gone, or truust_discard_webhook(" INT64_FORMAT
+						  ", reason).",
+						  row->id, row->id),
+				  errhidestmt(true), errhidecontext(true)));
+}
+
 /* Tell who listens that a person must look; anybody can listen, so nothing of the body. */
 static void
 alert(const TruustWebhook *row)
@@ -135,6 +150,7 @@ truust_batch_write_fates(TruustBatch *batch)
 		{
 			truust_webhooks_free(row->order_id);
 			alert(row);
+			log_dead(row);
 			dead++;
 		}
 	}
