@@ -72,6 +72,8 @@ truust_http_start(TruustHttpRequest *req)
 	truust_http_open();
 	truust_http_reserve(n_running > 0 ? count_unconnected() : 0);
 	truust_http_reap();
+	if (n_running == 0)
+		truust_http_prepare_wait();
 	t = truust_http_transfer_get(req);
 	t->owner = CurrentResourceOwner;
 	t->state = TRUUST_TRANSFER_RUNNING;

@@ -131,6 +131,9 @@ extern void truust_http_reserve(int n);
 /* Let libcurl find out about kept connections that the peer has closed.  Never raises. */
 extern void truust_http_reap(void);
 
+/* Give the connection that was used last a wait set of its own, if it is kept.  Raises. */
+extern void truust_http_prepare_wait(void);
+
 /* Add to and remove from libcurl's multi handle; adding begins the work. */
 extern CURLMcode truust_http_add(TruustHttpTransfer *t);
 extern void		 truust_http_remove(TruustHttpTransfer *t);

@@ -40,11 +40,12 @@
 #define MAX_HEADER_BYTES (256 * 1024)
 #define LONGEST_RETRY_AFTER (24 * 3600) /* s; more is taken for this */
 
-#define READ_CONNECTION_AGE 60L	  /* s */
-#define WRITE_CONNECTION_AGE 4L	  /* s; the shortest habit of common servers is 5 */
-#define UPLOAD_BUFFER_SIZE 16384L /* bytes; libcurl's minimum */
-#define LINGER_TIME 3600000L	  /* ms; longer than any resolver takes */
-#define CA_CACHE_TIME 300L		  /* s until a changed CA file is read again */
+#define READ_CONNECTION_AGE 60L	   /* s */
+#define WRITE_CONNECTION_AGE 4L	   /* s; the shortest habit of common servers is 5 */
+#define UPLOAD_BUFFER_SIZE 16384L  /* bytes; libcurl's minimum */
+#define DOWNLOAD_BUFFER_SIZE 4096L /* bytes */
+#define LINGER_TIME 3600000L	   /* ms; longer than any resolver takes */
+#define CA_CACHE_TIME 300L		   /* s until a changed CA file is read again */
 
 bool truust_http_has_prereq = false;
 bool truust_http_has_quick_exit = false;
@@ -253,6 +254,7 @@ set_safety(TruustHttpTransfer *t)
 #endif
 	SET(t, CURLOPT_FOLLOWLOCATION, 0L);
 	SET(t, CURLOPT_PROXY, "");
+	SET(t, CURLOPT_NOPROXY, "*"); /* or it looks into the environment for each request */
 	SET(t, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
 	SET(t, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
 	SET(t, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -281,6 +283,8 @@ set_transport(TruustHttpTransfer *t)
 	SET(t, CURLOPT_TCP_KEEPALIVE, 1L);
 	/* allocated anew for each body; the default of 64 kB makes malloc ask the kernel each time */
 	SET(t, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_SIZE);
+	/* likewise, and overwritten each time (see http_memory.c): enough for a resource */
+	SET(t, CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER_SIZE);
 	SET(t, CURLOPT_MAXAGE_CONN, READ_CONNECTION_AGE);
 	SET(t, CURLOPT_HTTPGET, 1L);
 	SET(t, CURLOPT_HTTPHEADER, &t->headers[HEADER_ACCEPT]);
@@ -346,35 +350,52 @@ set_freshness(TruustHttpTransfer *t, const TruustHttpRequest *req)
 	return code;
 }
 
+/* The header line with the key; false where memory is short. */
+static bool
+set_authorization(TruustHttpTransfer *t, const char *bearer)
+{
+	static const char prefix[] = "Authorization: Bearer ";
+	size_t			  size = strlen(prefix) + strlen(bearer) + 1;
+
+	if (size > t->authorization_size)
+	{
+		free(t->authorization);
+		t->authorization = malloc(size);
+		t->authorization_size = t->authorization ? size : 0;
+		if (t->authorization == NULL)
+			return false;
+	}
+	strcpy(t->authorization, prefix);
+	strcat(t->authorization, bearer);
+	t->headers[HEADER_AUTHORIZATION].data = t->authorization;
+	return true;
+}
+
 /*
- * The header list: constant lines, and the one with the key.  libcurl only
- * reads it, so that it needs no list of libcurl's own making.
+ * The header list: those lines of the transfer's that this request needs,
+ * because libcurl compares each with all that it might send itself.  It only
+ * reads the list, so that it needs none of libcurl's own making.
  */
 static bool
 set_headers(TruustHttpTransfer *t, const TruustHttpRequest *req)
 {
-	static const char  prefix[] = "Authorization: Bearer ";
-	struct curl_slist *last = &t->headers[HEADER_CONTENT_TYPE];
+	struct curl_slist *last = &t->headers[HEADER_ACCEPT];
 
-	last->data = (char *) (req->body ? "Content-Type: application/json" : "Content-Type:");
-	last->next = NULL;
+	if (t->is_post)
+	{
+		struct curl_slist *type = &t->headers[HEADER_CONTENT_TYPE];
+
+		type->data = (char *) (req->body ? "Content-Type: application/json" : "Content-Type:");
+		last = last->next = &t->headers[HEADER_EXPECT];
+		last = last->next = type;
+	}
 	if (req->bearer)
 	{
-		size_t size = strlen(prefix) + strlen(req->bearer) + 1;
-
-		if (size > t->authorization_size)
-		{
-			free(t->authorization);
-			t->authorization = malloc(size);
-			t->authorization_size = t->authorization ? size : 0;
-			if (t->authorization == NULL)
-				return false;
-		}
-		strcpy(t->authorization, prefix);
-		strcat(t->authorization, req->bearer);
-		t->headers[HEADER_AUTHORIZATION].data = t->authorization;
-		last->next = &t->headers[HEADER_AUTHORIZATION];
+		if (!set_authorization(t, req->bearer))
+			return false;
+		last = last->next = &t->headers[HEADER_AUTHORIZATION];
 	}
+	last->next = NULL;
 	return true;
 }
 
@@ -420,9 +441,7 @@ create_transfer(const char *ca_file)
 	if (t == NULL)
 		raise_setup(CURLE_OUT_OF_MEMORY);
 	t->headers[HEADER_ACCEPT].data = (char *) "Accept: application/json";
-	t->headers[HEADER_ACCEPT].next = &t->headers[HEADER_EXPECT];
 	t->headers[HEADER_EXPECT].data = (char *) "Expect:";
-	t->headers[HEADER_EXPECT].next = &t->headers[HEADER_CONTENT_TYPE];
 	t->easy = curl_easy_init();
 	code = t->easy ? set_callbacks(t) : CURLE_OUT_OF_MEMORY;
 	if (code == CURLE_OK)

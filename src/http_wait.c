@@ -24,6 +24,11 @@
  * calling back, so that the account is checked against the sockets' inodes
  * after anything that may have led to that.
  *
+ * A socket that waits behind two epoll sets is woken later than behind one.
+ * One call after the other over one kept connection is what most sessions do,
+ * so that such a connection gets a wait set of its own beside the latch, made
+ * before a request is sent on it: an error then costs nothing.
+ *
  * libcurl resolves names in threads of its own.  A signal of the server may be
  * handled in any thread that does not block it, and its handlers are made for
  * the main one, so that such a thread begins with all signals blocked.
@@ -76,12 +81,14 @@ static struct
 	int			  n_sockets;		/* size of the array */
 	int			  n_registered;		/* in the epoll set */
 	int			  n_idle;			/* of these, idle */
-	int			  last_registered;	/* descriptor */
+	int			  last_used;		/* descriptor, -1: none */
+	WaitEventSet *short_set;		/* latch and ... */
+	int			  short_fd;			/* this socket; -1: one that is closed */
 	int			  n_reserved;		/* descriptors in the server's account that are not open */
 	bool		  account_in_doubt; /* sockets may have been closed without a word */
 	bool		  signals_blocked;
 	sigset_t	  signals; /* to go back to */
-} engine = {.epoll = -1, .dead_end = -1};
+} engine = {.epoll = -1, .dead_end = -1, .last_used = -1, .short_fd = -1};
 
 int64
 truust_http_now(void)
@@ -122,11 +129,13 @@ set_idle(Socket *s, bool idle)
 	s->idle = idle;
 }
 
-/* A descriptor is closed, or about to be; closing takes it out of the epoll set. */
+/* A descriptor is closed, or about to be; closing takes it out of the epoll sets. */
 static void
 forget_socket(Socket *s)
 {
 	set_idle(s, false);
+	if (s - engine.sockets == engine.short_fd)
+		engine.short_fd = -1;
 	if (s->events != 0)
 		engine.n_registered--;
 	if (s->ours)
@@ -156,10 +165,7 @@ watch(curl_socket_t fd, uint32 events)
 		return;
 	}
 	if (op == EPOLL_CTL_ADD)
-	{
 		engine.n_registered++;
-		engine.last_registered = fd;
-	}
 	else if (op == EPOLL_CTL_DEL)
 		engine.n_registered--;
 	s->events = events;
@@ -182,6 +188,7 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 	else
 	{
 		set_idle(s, false);
+		engine.last_used = fd;
 		watch(fd, (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0));
 	}
 	return 0;
@@ -245,6 +252,8 @@ retire(curl_socket_t fd)
 
 	set_idle(&engine.sockets[fd], false);
 	watch(fd, 0);
+	if (engine.short_fd == fd)
+		engine.short_fd = -1;
 	if (dup3(engine.dead_end, fd, O_CLOEXEC) == fd && fstat(fd, &status) == 0)
 		engine.sockets[fd].inode = status.st_ino;
 }
@@ -403,13 +412,6 @@ work_on_sockets(void)
 	struct epoll_event events[MAX_EVENTS];
 	int				   n;
 
-	/* the usual case is one connection that waits for its answer: then it is this one */
-	if (engine.n_registered == 1 && engine.n_idle == 0 &&
-		engine.sockets[engine.last_registered].events == EPOLLIN)
-	{
-		work(engine.last_registered, CURL_CSELECT_IN);
-		return;
-	}
 	n = epoll_wait(engine.epoll, events, MAX_EVENTS, 0);
 	for (int i = 0; i < n; i++)
 	{
@@ -436,20 +438,32 @@ wait_limit(long timeout_ms, int64 now)
 	return timeout_ms < 0 || left < timeout_ms ? (long) left : timeout_ms;
 }
 
+/* Whether all that is waited for is the answer on the connection of the short set. */
+static bool
+waits_for_one(void)
+{
+	return engine.short_fd >= 0 && engine.n_registered - engine.n_idle == 1 &&
+		   !engine.sockets[engine.short_fd].idle &&
+		   engine.sockets[engine.short_fd].events == EPOLLIN;
+}
+
 bool
 truust_http_wait(long timeout_ms)
 {
 	WaitEvent events[2];
 	bool	  latch_is_set = false;
+	bool	  one = waits_for_one();
 	int64	  now = engine.timer == NO_TIMER ? 0 : truust_http_now();
 	int		  n;
 
-	n = WaitEventSetWait(engine.set, wait_limit(timeout_ms, now), events, lengthof(events),
-						 engine.wait_event);
+	n = WaitEventSetWait(one ? engine.short_set : engine.set, wait_limit(timeout_ms, now), events,
+						 lengthof(events), engine.wait_event);
 	for (int i = 0; i < n; i++)
 	{
 		if (events[i].events & WL_LATCH_SET)
 			latch_is_set = true;
+		else if (one)
+			work(engine.short_fd, CURL_CSELECT_IN);
 		else
 			work_on_sockets();
 	}
@@ -515,16 +529,36 @@ open_dead_end(void)
 	engine.dead_end = pair[0];
 }
 
-static void
-open_wait_set(void)
+/* The latch, the postmaster, and a descriptor to read from. */
+static WaitEventSet *
+make_wait_set(int fd)
 {
 	WaitEventSet *set = truust_create_wait_set(3);
 
 	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	if (IsUnderPostmaster) /* a single-user server has none */
 		AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(set, WL_SOCKET_READABLE, engine.epoll, NULL, NULL);
-	engine.set = set;
+	AddWaitEventToSet(set, WL_SOCKET_READABLE, fd, NULL, NULL);
+	return set;
+}
+
+void
+truust_http_prepare_wait(void)
+{
+	WaitEventSet *old = engine.short_set;
+	int			  fd = engine.last_used;
+
+	if (fd < 0 || fd == engine.short_fd || !engine.sockets[fd].idle)
+		return;
+	engine.short_fd = -1;
+	engine.short_set = NULL;
+	if (old)
+		FreeWaitEventSet(old);
+	if (!AcquireExternalFD())
+		return; /* it goes without */
+	ReleaseExternalFD();
+	engine.short_set = make_wait_set(fd);
+	engine.short_fd = fd;
 }
 
 /* Each step is kept if a later one fails, and not done again. */
@@ -540,5 +574,5 @@ truust_http_open(void)
 	if (engine.dead_end < 0)
 		open_dead_end();
 	engine.wait_event = truust_wait_event("TruustHttp");
-	open_wait_set();
+	engine.set = make_wait_set(engine.epoll);
 }

@@ -1,12 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * json_read.c
- *		From JSON that came from outside to jsonb, Datums and composites.
- *
- * A composite type is its own table of fields: its columns carry the names of
- * the API's fields and say by their types how each is read.  jsonb keeps the
- * keys of an object sorted by length and bytes, so the columns are sorted the same way
- * once for each type and then read in one merge over the object.
+ *		From JSON that came from outside to jsonb and single Datums.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,27 +22,6 @@
 
 #include "json.h"
 #include "json_private.h"
-
-#define MAX_COLUMN_MAPS 32 /* more than the extension has composite types */
-
-typedef struct Column
-{
-	int		 i; /* in the row */
-	Oid		 type;
-	NameData name;
-	size_t	 len; /* of the name */
-} Column;
-
-/* The columns of one composite type in jsonb's order of keys. */
-typedef struct ColumnMap
-{
-	uint64	identifier; /* of this version of the type */
-	int		n;
-	Column *columns;
-} ColumnMap;
-
-static ColumnMap column_maps[MAX_COLUMN_MAPS];
-static int		 n_column_maps = 0;
 
 /* Errors that a text causes, as opposed to the state of this process. */
 static bool
@@ -505,112 +479,4 @@ truust_json_to_datum(JsonbValue *value, Oid type, bool empty_is_null, Datum *res
 		return true;
 	}
 	return text_to_datum(text, type, result, problem);
-}
-
-static int
-compare_columns(const void *a, const void *b)
-{
-	const Column *x = (const Column *) a;
-	const Column *y = (const Column *) b;
-
-	return truust_json_compare_keys(NameStr(x->name), x->len, NameStr(y->name), y->len);
-}
-
-/* The map of a composite type, made on first use. */
-static const ColumnMap *
-column_map(TupleDesc desc)
-{
-	uint64	   identifier = assign_record_type_identifier(desc->tdtypeid, desc->tdtypmod);
-	ColumnMap *map;
-
-	for (int i = 0; i < n_column_maps; i++)
-		if (column_maps[i].identifier == identifier)
-			return &column_maps[i];
-
-	if (n_column_maps == MAX_COLUMN_MAPS) /* types were altered many times: start over */
-		while (n_column_maps > 0)
-			pfree(column_maps[--n_column_maps].columns);
-	map = &column_maps[n_column_maps];
-	map->identifier = identifier;
-	map->n = 0;
-	map->columns = MemoryContextAlloc(TopMemoryContext, sizeof(Column) * desc->natts);
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-		Column			 *column = &map->columns[map->n];
-
-		if (att->attisdropped)
-			continue;
-		column->i = i;
-		column->type = att->atttypid;
-		column->name = att->attname;
-		column->len = strlen(NameStr(att->attname));
-		map->n++;
-	}
-	qsort(map->columns, map->n, sizeof(Column), compare_columns);
-	n_column_maps++;
-	return map;
-}
-
-static void
-throw_bad_field(const char *operation, const char *field, Oid type, JsonbValue *value,
-				const char *problem)
-{
-	Jsonb *shown = JsonbValueToJsonb(value);
-	char  *text = JsonbToCString(NULL, &shown->root, VARSIZE(shown));
-
-	if (strlen(text) > 100)
-		strcpy(text + pg_mbcliplen(text, strlen(text), 90), "...");
-	ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-					errmsg("truust_%s: field \"%s\" of the answer cannot be read as %s", operation,
-						   field, format_type_be(type)),
-					errdetail("The value %s: %s.", text, problem),
-					errhint("The request itself was answered with success; do not send it again "
-							"without looking.")));
-}
-
-HeapTuple
-truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation)
-{
-	const ColumnMap	  *map = column_map(desc);
-	Datum			  *values = palloc0(sizeof(Datum) * desc->natts);
-	bool			  *nulls = palloc(sizeof(bool) * desc->natts);
-	JsonbIterator	  *it;
-	JsonbIteratorToken token;
-	JsonbValue		   key, value;
-	int				   next = 0;
-
-	if (!JB_ROOT_IS_OBJECT(resource))
-		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-						errmsg("truust_%s: the answer is not a resource", operation),
-						errdetail("It is not a JSON object.")));
-
-	memset(nulls, true, sizeof(bool) * desc->natts);
-	it = JsonbIteratorInit(&resource->root);
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
-	{
-		int order = -1;
-
-		if (token != WJB_KEY)
-			continue;
-		(void) JsonbIteratorNext(&it, &value, true);
-		while (next < map->n)
-		{
-			const Column *column = &map->columns[next];
-			char		 *problem = NULL;
-
-			order = truust_json_compare_keys(NameStr(column->name), column->len, key.val.string.val,
-											 key.val.string.len);
-			if (order > 0)
-				break;
-			next++;
-			if (order == 0 && !truust_json_to_datum(&value, column->type, true, &values[column->i],
-													&nulls[column->i], &problem))
-				throw_bad_field(operation, NameStr(column->name), column->type, &value, problem);
-		}
-	}
-	/* whatever the API may call raw, here it is the whole */
-	values[desc->natts - 1] = JsonbPGetDatum(resource);
-	nulls[desc->natts - 1] = false;
-	return heap_form_tuple(desc, values, nulls);
 }

@@ -23,6 +23,7 @@
 
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "port/pg_bitutils.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -129,16 +130,41 @@ scan_escaped_string(Scanner *s, const char *start, JsonbValue *v)
 	return false;
 }
 
+#define EACH_BYTE(c) (UINT64CONST(0x0101010101010101) * (unsigned char) (c))
+/* The high bit of each byte that is less than c (up to 0x80), and perhaps of some above the first of them. */
+#define LESS_THAN(word, c) (((word) -EACH_BYTE(c)) & ~(word) &EACH_BYTE(0x80))
+
+/* The first byte from p on that is not plain: a quote, a backslash, a control character; or the end. */
+static inline const char *
+skip_plain(const char *p, const char *end)
+{
+#ifndef WORDS_BIGENDIAN
+	uint64 word;
+
+	for (; end - p >= (ptrdiff_t) sizeof(word); p += sizeof(word))
+	{
+		uint64 special;
+
+		memcpy(&word, p, sizeof(word));
+		special = LESS_THAN(word, 0x20) | LESS_THAN(word ^ EACH_BYTE('"'), 1) |
+				  LESS_THAN(word ^ EACH_BYTE('\\'), 1);
+		if (special != 0)
+			return p + pg_rightmost_one_pos64(special) / BITS_PER_BYTE;
+	}
+#endif
+	while (p < end && (unsigned char) *p >= 0x20 && *p != '"' && *p != '\\')
+		p++;
+	return p;
+}
+
 /* A string whose opening quote is behind us. */
 static bool
 scan_string(Scanner *s, JsonbValue *v)
 {
 	const char *start = s->p;
-	const char *p = start;
+	const char *p = skip_plain(start, s->end);
 
 	v->type = jbvString;
-	while (p < s->end && (unsigned char) *p >= 0x20 && *p != '"' && *p != '\\')
-		p++;
 	s->p = p;
 	if (p == s->end || (unsigned char) *p < 0x20)
 		return false;
