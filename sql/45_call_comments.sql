@@ -15,10 +15,10 @@ COMMENT ON FUNCTION truust_create_account IS 'Opens a merchant account together 
 - fee_amount: fee on each order in units of the currency, the platform''s included
 - fee_platform_percent: the platform''s part of the fee in percent
 - fee_platform_amount: the platform''s part of the fee in units of the currency
-- fee_credit: fee on credit, the platform''s included
+- fee_credit: fee on credit, the platform''s included; whether in percent or in units of the currency, the API does not say
 - fee_shipping_1: price of shipping a small parcel, in units of the currency
-- fee_shipping_2: the same for a medium one
-- fee_shipping_3: the same for a large one
+- fee_shipping_2: the same for a medium one, in units of the currency
+- fee_shipping_3: the same for a large one, in units of the currency
 - default_parcel_size: size of a parcel where nothing else is said
 - default_fee: fee where nothing else is said, in units of the currency
 - default_gateway: gateway of payments where nothing else is said; gateways are named ADDON, BANKWIRE, REDSYS_V2, STRIPE, BIZUM and the like
@@ -66,6 +66,8 @@ Errors: 22023 where the API does not take a value.
 API: createAccount, POST /accounts';
 
 COMMENT ON FUNCTION truust_get_account IS 'The account that the key belongs to. Among its fields are its keys: select what you need rather than all.
+
+Errors: 28000 where the key is not valid.
 API: getAccount, GET /accounts/me';
 
 COMMENT ON FUNCTION truust_update_account IS 'Changes settings of the account that the key belongs to. Further fields of truust_create_account are taken in extra.
@@ -91,6 +93,7 @@ API: updateAccount, PUT /accounts/me';
 COMMENT ON FUNCTION truust_get_account_fees IS 'The account''s wallet in one currency: its balance and what it holds of fees.
 - currency: currency, three letters (ISO 4217); NULL for the account''s own
 
+Errors: P0002 or 22023 where the API does not know the currency.
 API: getAccountFees, GET /accounts/fees/{currency}';
 
 COMMENT ON FUNCTION truust_verify_account IS 'Hands in who stands behind the account, for the legal check (KYC).
@@ -126,6 +129,7 @@ COMMENT ON FUNCTION truust_list_customers IS 'Customers of the account: buyers a
 - sort: asc or desc; NULL for desc, the newest first
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: 22023 where the API does not take a filter, a page or an order.
 API: listCustomers, GET /customers';
 
 COMMENT ON FUNCTION truust_create_customer IS 'Makes a customer, who can then buy and sell. Where the e-mail address or the telephone is known already, the customer who has it is changed and comes back: look at the id. One of both is needed.
@@ -171,24 +175,28 @@ COMMENT ON FUNCTION truust_list_customer_wallets IS 'Wallets of a customer.
 - customer_uuid: uuid of the customer, as truust_customer has it (not its id)
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: P0002 where there is no such customer.
 API: listCustomerWallets, GET /customers/{customer_uuid}/wallets';
 
 COMMENT ON FUNCTION truust_list_customer_cards IS 'Saved cards of a customer.
 - customer_uuid: uuid of the customer, as truust_customer has it (not its id)
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: P0002 where there is no such customer.
 API: listCustomerCards, GET /customers/{customer_uuid}/cards';
 
 COMMENT ON FUNCTION truust_list_customer_bank_accounts IS 'Bank accounts of a customer; their numbers are masked.
 - customer_uuid: uuid of the customer, as truust_customer has it (not its id)
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: P0002 where there is no such customer.
 API: listCustomerBankAccounts, GET /customers/{customer_uuid}/bankaccounts';
 
 COMMENT ON FUNCTION truust_list_customer_addresses IS 'Postal addresses of a customer.
 - customer_uuid: uuid of the customer, as truust_customer has it (not its id)
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: P0002 where there is no such customer.
 API: listCustomerAddresses, GET /customers/{customer_uuid}/addresses';
 
 COMMENT ON FUNCTION truust_create_customer_address IS 'Adds a postal address to a customer.
@@ -214,6 +222,7 @@ COMMENT ON FUNCTION truust_get_customer_address IS 'One postal address of a cust
 - customer_uuid: uuid of the customer, as truust_customer has it (not its id)
 - address_uuid: uuid of the address
 
+Errors: P0002 where there is no such customer or address.
 API: getCustomerAddress, GET /customers/{customer_uuid}/addresses/{address_uuid}';
 
 COMMENT ON FUNCTION truust_update_customer_address IS 'Sets the metadata of an address; nothing else of an address can change.
@@ -222,6 +231,7 @@ COMMENT ON FUNCTION truust_update_customer_address IS 'Sets the metadata of an a
 - metadata: JSON object of your own, in place of the one before
 - extra: JSON object of further fields for the body, for what is newer than this extension
 
+Errors: P0002 where there is no such customer or address; 22023 where the API does not take a value.
 API: updateCustomerAddress, PUT /customers/{customer_uuid}/addresses/{address_uuid}';
 
 COMMENT ON FUNCTION truust_create_customer_verification IS 'Hands in who a customer is, for the legal check (KYC).
@@ -257,6 +267,7 @@ COMMENT ON FUNCTION truust_list_customer_subscriptions IS 'Subscriptions of a cu
 - customer_uuid: uuid of the customer, as truust_customer has it (not its id)
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: P0002 where there is no such customer.
 API: listCustomerSubscriptions, GET /customers/{customer_uuid}/subscriptions';
 
 COMMENT ON FUNCTION truust_list_orders IS 'Orders of the account. Where the table truust.orders will do, it is faster.
@@ -272,6 +283,7 @@ COMMENT ON FUNCTION truust_list_orders IS 'Orders of the account. Where the tabl
 - sandbox: only orders of the sandbox, or only others
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: 22023 where the API does not take a filter, a page or an order.
 API: listOrders, GET /orders';
 
 COMMENT ON FUNCTION truust_create_order IS 'Makes an order: a price that a buyer pays into escrow and that the seller gets when the order is validated. Send the buyer to buyer_link of the result, or ask for a payment with truust_create_payin. The order is noted in truust.orders in this transaction; to order from a trigger, or to have a lost answer sorted out by itself, use truust_enqueue.
@@ -371,6 +383,7 @@ COMMENT ON FUNCTION truust_send_order_receipt IS 'Sends the buyer a receipt by e
 - order_id: id of the order
 - extra: JSON object of further fields for the body, for what is newer than this extension
 
+Errors: P0002 where there is no such order; 22023 where there is nothing to send a receipt of.
 API: sendOrderReceipt, POST /orders/{order_id}/receipt';
 
 COMMENT ON FUNCTION truust_reimburse_order IS 'Pays the buyer of an order back, wholly or in part, into a wallet. Called twice, it pays twice.
@@ -394,6 +407,7 @@ COMMENT ON FUNCTION truust_list_payins IS 'Payments of buyers.
 - sort: asc or desc; NULL for desc, the newest first
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: 22023 where the API does not take a filter, a page or an order.
 API: listPayins, GET /payins';
 
 COMMENT ON FUNCTION truust_create_payin IS 'Begins a payment of an order. With a saved card, truust_charge_direct_link then charges it without the buyer.
@@ -418,6 +432,7 @@ COMMENT ON FUNCTION truust_sync_payin IS 'Has Truust ask the payment provider ho
 - payin_id: id of the payin
 - extra: JSON object of further fields for the body, for what is newer than this extension
 
+Errors: P0002 where there is no such payin.
 API: syncPayin, PUT /payins/{payin_id}';
 
 COMMENT ON FUNCTION truust_refund_payin IS 'Gives a payment back to its buyer, wholly or in part. Called twice, it pays twice.
@@ -457,6 +472,7 @@ COMMENT ON FUNCTION truust_list_payouts IS 'Payments to sellers.
 - sort: asc or desc; NULL for desc, the newest first
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: 22023 where the API does not take a filter, a page or an order.
 API: listPayouts, GET /payouts';
 
 COMMENT ON FUNCTION truust_create_payout IS 'Says where the money of an order goes: to a wallet or to a bank account. It goes there after truust_validate_order.
@@ -484,6 +500,7 @@ COMMENT ON FUNCTION truust_sync_payout IS 'Has Truust ask the payment provider h
 - payout_id: id of the payout
 - extra: JSON object of further fields for the body, for what is newer than this extension
 
+Errors: P0002 where there is no such payout.
 API: syncPayout, POST /payouts/{payout_id}/update';
 
 COMMENT ON FUNCTION truust_get_wallet IS 'One wallet and its balance.
@@ -499,6 +516,7 @@ COMMENT ON FUNCTION truust_update_wallet IS 'Sets tag and metadata of a wallet; 
 - metadata: JSON object of your own, which comes back with it
 - extra: JSON object of further fields for the body, for what is newer than this extension
 
+Errors: P0002 where there is no such wallet; 22023 where the API does not take a value.
 API: updateWallet, PUT /wallets/{wallet_uuid}';
 
 COMMENT ON FUNCTION truust_list_wallets IS 'Wallets of the account.
@@ -506,6 +524,7 @@ COMMENT ON FUNCTION truust_list_wallets IS 'Wallets of the account.
 - per_page: rows that one request asks for, 1 to 100; NULL for 100, or max_rows where that is less
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: 22023 where the API does not take a page.
 API: listWallets, GET /wallets';
 
 COMMENT ON FUNCTION truust_create_wallet IS 'Makes a wallet for a customer or for the account itself.
@@ -527,6 +546,7 @@ COMMENT ON FUNCTION truust_list_wallet_transactions IS 'Movements in a wallet.
 - date_end: nothing from after this day
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: P0002 where there is no such wallet; 22023 where the API does not take a page.
 API: listWalletTransactions, GET /wallets/{wallet_uuid}/transactions';
 
 COMMENT ON FUNCTION truust_create_bank_account IS 'Makes a bank account known, of a customer or of the account itself. What a country wants is told by truust_get_bank_account_validation.
@@ -551,11 +571,13 @@ COMMENT ON FUNCTION truust_get_bank_account_validation IS 'What a bank account m
 - country: country, two letters (ISO 3166-1)
 - type: kind of bank account, as in truust_create_bank_account
 
+Errors: P0002 where there is no such bank account.
 API: getBankAccountValidation, GET /bankaccounts/validation';
 
 COMMENT ON FUNCTION truust_get_bank_account IS 'One bank account; its number is masked.
 - bank_account_uuid: uuid of the bank account (not its id)
 
+Errors: P0002 where there is none.
 API: getBankAccount, GET /bankaccounts/{bank_account_uuid}';
 
 COMMENT ON FUNCTION truust_get_card IS 'One saved card; its number is masked.
@@ -577,6 +599,7 @@ COMMENT ON FUNCTION truust_list_subscriptions IS 'Subscriptions of the account.
 - sort: asc or desc; NULL for desc, the newest first
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: 22023 where the API does not take a filter, a page or an order.
 API: listSubscriptions, GET /subscriptions';
 
 COMMENT ON FUNCTION truust_create_subscription IS 'Makes a subscription: orders between a buyer and a seller that repeat by a schedule.
@@ -628,6 +651,7 @@ COMMENT ON FUNCTION truust_list_verifications IS 'Legal checks (KYC) of the acco
 - sort: asc or desc; NULL for desc, the newest first
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: 22023 where the API does not take a filter, a page or an order.
 API: listVerifications, GET /verifications';
 
 COMMENT ON FUNCTION truust_get_verification IS 'One legal check (KYC), as it stands.
@@ -670,6 +694,7 @@ COMMENT ON FUNCTION truust_list_verification_documents IS 'Documents of a legal 
 - verification_uuid: uuid of the verification
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: P0002 where there is no such verification.
 API: listVerificationDocuments, GET /verifications/{verification_uuid}/documents';
 
 COMMENT ON FUNCTION truust_upload_verification_document IS 'Adds a document to a legal check (KYC).
@@ -685,6 +710,7 @@ COMMENT ON FUNCTION truust_get_verification_document IS 'One document of a legal
 - verification_uuid: uuid of the verification
 - document_uuid: uuid of the document
 
+Errors: P0002 where there is no such verification or document.
 API: getVerificationDocument, GET /verifications/{verification_uuid}/documents/{document_uuid}';
 
 COMMENT ON FUNCTION truust_update_verification_document IS 'Puts another file in the place of a document of a legal check (KYC).
@@ -707,6 +733,7 @@ COMMENT ON FUNCTION truust_list_bundles IS 'Bundles of the account: links that m
 - sort: asc or desc; NULL for desc, the newest first
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: 22023 where the API does not take a filter, a page or an order.
 API: listBundles, GET /bundles';
 
 COMMENT ON FUNCTION truust_create_bundle IS 'Makes a bundle: a link for a product, through which any buyer makes an order of their own.
@@ -720,7 +747,7 @@ COMMENT ON FUNCTION truust_create_bundle IS 'Makes a bundle: a link for a produc
 - metadata: JSON object of your own, which comes back with it
 - images: addresses (URLs) of pictures
 - expiration: when the link ends; any time zone, sent in UTC
-- expiration_unit: how many are there, where they are limited
+- expiration_unit: number of units there are, where they are limited
 - expiration_amount: price after the end, in units of the currency, where it becomes another
 - buyer_confirmed_url: where the buyer goes after paying
 - buyer_denied_url: where the buyer goes after a payment that failed
@@ -736,6 +763,7 @@ COMMENT ON FUNCTION truust_list_expired_bundles IS 'Bundles whose link has ended
 - per_page: rows that one request asks for, 1 to 100; NULL for 100, or max_rows where that is less
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: 22023 where the API does not take a page.
 API: listExpiredBundles, GET /bundles/expired';
 
 COMMENT ON FUNCTION truust_get_bundle IS 'One bundle.
@@ -756,7 +784,7 @@ COMMENT ON FUNCTION truust_update_bundle IS 'Changes a bundle; what is NULL stay
 - metadata: JSON object of your own, which comes back with it
 - images: addresses (URLs) of pictures
 - expiration: when the link ends; any time zone, sent in UTC
-- expiration_unit: how many are there, where they are limited
+- expiration_unit: number of units there are, where they are limited
 - expiration_amount: price after the end, in units of the currency, where it becomes another
 - extra: JSON object of further fields for the body, for what is newer than this extension
 
@@ -769,6 +797,7 @@ COMMENT ON FUNCTION truust_list_bundle_orders IS 'Orders that came through a bun
 - per_page: rows that one request asks for, 1 to 100; NULL for 100, or max_rows where that is less
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: P0002 where there is no such bundle; 22023 where the API does not take a page.
 API: listBundleOrders, GET /bundles/{bundle_id}/orders';
 
 COMMENT ON FUNCTION truust_list_refunds IS 'Payments back to buyers.
@@ -782,6 +811,7 @@ COMMENT ON FUNCTION truust_list_refunds IS 'Payments back to buyers.
 - sort: asc or desc; NULL for desc, the newest first
 - max_rows: ends the list after so many rows, and asks for no page beyond them; NULL for all
 
+Errors: 22023 where the API does not take a filter, a page or an order.
 API: listRefunds, GET /refunds';
 
 COMMENT ON FUNCTION truust_get_refund IS 'One payment back to a buyer.
@@ -794,6 +824,7 @@ COMMENT ON FUNCTION truust_create_card IS 'Adds a card to a customer: the buyer 
 - customer_uuid: uuid of the customer, as truust_customer has it (not its id)
 - extra: JSON object of further fields for the body, for what is newer than this extension
 
+Errors: P0002 where there is no such customer.
 API: createCard, POST /customers/{customer_uuid}/cards';
 
 COMMENT ON FUNCTION truust_get_forex_rates IS 'The rate between two currencies, as the API describes it (jsonb, its form is the API''s own).
@@ -801,6 +832,7 @@ COMMENT ON FUNCTION truust_get_forex_rates IS 'The rate between two currencies, 
 - sell_currency: currency that is given, three letters (ISO 4217)
 - buy_currency: currency that is wanted, three letters (ISO 4217)
 
+Errors: 22023 where the API does not know a currency.
 API: getForexRates, GET /forex/rates';
 
 COMMENT ON FUNCTION truust_get_orders IS 'Many orders at once, as they stand at Truust: with up to truust.max_connections requests in flight, in one session. One row for each id, in the order of the array; an id given twice comes twice.

@@ -10,7 +10,7 @@ CREATE EXTENSION IF NOT EXISTS truust;
 \set parameters `cat "${PG_ABS_SRCDIR:-test}/facts/parameters.tsv"`
 \set fields `cat "${PG_ABS_SRCDIR:-test}/facts/fields.tsv"`
 CREATE TEMP TABLE operations AS
-    SELECT l[1] AS operation, l[2] AS method, l[3] AS path, l[4] AS result, l[5] AS auth
+    SELECT l[1] AS operation, l[2] AS method, l[3] AS path, l[4] AS result, l[5] AS auth, l[6] AS error_statuses
       FROM regexp_split_to_table(:'operations', E'\n') WITH ORDINALITY t(line, n),
            string_to_array(line, E'\t') l WHERE n > 1;
 CREATE TEMP TABLE parameters AS
@@ -55,6 +55,9 @@ CREATE FUNCTION pg_temp.result_type(result text) RETURNS text LANGUAGE sql AS $$
                 WHEN result ~ '^Paginated' THEN 'SETOF truust_' || pg_temp.sql_name(substring(result FROM '^Paginated(.*)s$'))
                 ELSE 'truust_' || pg_temp.sql_name(result) END
 $$;
+-- The line of a function's comment that says what goes wrong.
+CREATE FUNCTION pg_temp.errors_of(function oid) RETURNS text LANGUAGE sql AS
+$$ SELECT substring(obj_description(function, 'pg_proc') FROM E'\nErrors: ([^\n]*[.])(\n|$)') $$;
 -- Functions of the API as they are.
 CREATE TEMP VIEW calls AS
     SELECT p.* FROM pg_proc p
@@ -128,6 +131,22 @@ SELECT p.proname, a.names, p.proargnames
   FROM pg_proc p, LATERAL (SELECT array_agg(m[1]) AS names FROM regexp_matches(obj_description(p.oid, 'pg_proc'), E'\n- ([a-z0-9_]+): ', 'g') m) a
  WHERE p.prosrc IN ('truust_call', 'truust_call_set', 'truust_get_many', 'truust_charge_direct_link')
    AND a.names IS DISTINCT FROM p.proargnames ORDER BY 1;
+-- What goes wrong, by SQLSTATEs that a call has (see errors.c), with those among them that the API documents.
+CREATE TEMP VIEW documented_errors AS
+    SELECT p.proname, pg_temp.errors_of(p.oid) AS errors
+      FROM pg_proc p WHERE p.prosrc IN ('truust_call', 'truust_call_set', 'truust_get_many', 'truust_charge_direct_link');
+SELECT proname FROM documented_errors WHERE errors IS NULL ORDER BY 1;
+SELECT proname, code[1] FROM documented_errors, regexp_matches(errors, '\m(?=[A-Z]*[0-9])[0-9A-Z]{5}\M', 'g') code
+ WHERE code[1] <> ALL ('{42704,28000,42501,P0002,22023,22004,55000,53400,58000,08001,08006,08P01}') ORDER BY 1, 2;
+SELECT d.proname, status FROM documented_errors d JOIN operations o ON d.proname = 'truust_' || pg_temp.sql_name(o.operation),
+       regexp_split_to_table(o.error_statuses, ',') status
+ WHERE status <> '' AND strpos(d.errors, CASE status WHEN '404' THEN 'P0002' WHEN '403' THEN '42501' WHEN '422' THEN '22023' ELSE '?' END) = 0
+ ORDER BY 1, 2;
+-- What amounts are measured in.
+SELECT p.proname, m[1], m[2]
+  FROM calls p, unnest(p.proargtypes::oid[]) WITH ORDINALITY a(type, n),
+       regexp_matches(obj_description(p.oid, 'pg_proc'), format(E'\n- (%s): ([^\n]*)', p.proargnames[a.n])) m
+ WHERE a.type = 'numeric'::regtype AND m[2] !~ 'units of the currency|in percent|number of units' ORDER BY 1, 2;
 -- What no single operation gives.
 SELECT oid::regprocedure, proargnames, pg_get_function_result(oid), prosrc
   FROM pg_proc WHERE prosrc IN ('truust_get_many', 'truust_charge_direct_link') ORDER BY oid::regprocedure::text;
@@ -135,5 +154,5 @@ SELECT oid::regprocedure, proargnames, pg_get_function_result(oid), prosrc
 SELECT operation, method, repeat FROM truust.endpoints() WHERE (method = 'GET') <> (repeat = 'safe') ORDER BY 1;
 -- One that is looked up can be found, and one that can be found is looked up.
 SELECT operation, repeat, lookup FROM truust.endpoints() WHERE (repeat = 'findable') <> (lookup <> 'none') OR why = '' ORDER BY 1;
-DROP VIEW wanted_operations, wanted_parameters, wanted_fields, actual_operations, actual_parameters, actual_fields, calls;
+DROP VIEW documented_errors, wanted_operations, wanted_parameters, wanted_fields, actual_operations, actual_parameters, actual_fields, calls;
 DROP TABLE operations, parameters, fields;
