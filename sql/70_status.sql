@@ -31,6 +31,7 @@ RETURNS record
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
     SELECT (SELECT count(*) FROM (SELECT FROM truust.webhooks WHERE state <> 'dead' LIMIT most) AS w),
            (SELECT min(received_at) FROM (SELECT received_at FROM truust.webhooks WHERE state <> 'dead' ORDER BY id LIMIT most) AS w),

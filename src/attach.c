@@ -401,7 +401,7 @@ require(FunctionCallInfo fcinfo, int argument, const char *name)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", name)));
 }
 
-/* interface.md: truust_attach(relation, args, order_id, status, link) */
+/* truust_attach(relation, args, order_id, status, link) */
 Datum
 truust_attach(PG_FUNCTION_ARGS)
 {
@@ -465,7 +465,7 @@ delete_attachment(Oid relation)
 	return attachment;
 }
 
-/* interface.md: truust_detach(relation) */
+/* truust_detach(relation) */
 Datum
 truust_detach(PG_FUNCTION_ARGS)
 {

@@ -222,7 +222,7 @@ insert_as_owner(Datum *values, const bool *nulls)
 	return id;
 }
 
-/* interface.md: truust_enqueue(operation, args, key, on_done) */
+/* truust_enqueue(operation, args, key, on_done) */
 Datum
 truust_enqueue(PG_FUNCTION_ARGS)
 {

@@ -124,6 +124,9 @@ change(TruustStatement **statements, int n, Datum *values, const char *verb, con
 		refuse(DatumGetInt64(values[0]), who, verb, hint);
 	truust_owner_leave(&state);
 	SPI_finish();
+	ereport(LOG, (errmsg("request " INT64_FORMAT " was %s by role \"%s\"", DatumGetInt64(values[0]),
+						 verb, NameStr(*DatumGetName(who[0]))),
+				  errhidestmt(true), errhidecontext(true)));
 	truust_worker_wake_at_commit(TRUUST_WORKER_REQUESTS);
 }
 
@@ -134,7 +137,7 @@ told_by(const char *what)
 		psprintf("%s by role \"%s\"", what, GetUserNameFromId(GetUserId(), false)));
 }
 
-/* interface.md: truust_retry_request(id) */
+/* truust_retry_request(id) */
 Datum
 truust_retry_request(PG_FUNCTION_ARGS)
 {
@@ -147,7 +150,7 @@ truust_retry_request(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* interface.md: truust_cancel_request(id) */
+/* truust_cancel_request(id) */
 Datum
 truust_cancel_request(PG_FUNCTION_ARGS)
 {
@@ -159,7 +162,7 @@ truust_cancel_request(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* interface.md: truust_resolve_request(id, response) */
+/* truust_resolve_request(id, response) */
 Datum
 truust_resolve_request(PG_FUNCTION_ARGS)
 {

@@ -99,10 +99,12 @@ logged(qr/LOG:  webhook $dead of order $order was discarded by role "\S+"\n.*DET
 $t->sim(POST => 'rules', { operation => 'sendOrderReceipt', do => 'drop', when => 'after', times => 1 });
 my $request = $t->sql(qq{SELECT truust_enqueue('send_order_receipt', '{"order_id": $order}')});
 logged(qr/LOG:  request $request \(send_order_receipt of order $order\) is uncertain: .*\n.*HINT:  Look at Truust whether it happened: then truust_resolve_request\($request, response\)/, 'a request that is uncertain');
+$t->sql("SELECT truust_resolve_request($request, NULL)");
+logged(qr/LOG:  request $request was resolved by role "\S+"/, 'who resolved it');
 $t->sql(q{CREATE FUNCTION fail(r truust.requests) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'cannot book %', r.id; END $$});
 $request = $t->sql(q{SELECT truust_enqueue('create_order', '{"name": "Unbooked", "value": 1}', on_done => 'fail(truust.requests)')});
 logged(qr/LOG:  request $request \(create_order\) has ended, and what was to follow failed for good: cannot book $request.*\n.*HINT:  Use truust_retry_request\($request\)/, 'an on_done that fails');
-status('requests', 'dead_letters = 1 AND uncertain_requests = 1', 'truust_status() counts them');
+status('requests', 'dead_letters = 1 AND uncertain_requests = 0', 'truust_status() counts them');
 status('webhooks', 'dead_letters = 2', 'and dead letters');
 
 # The API is away: lines that say so and what becomes of the work.
