@@ -236,7 +236,7 @@ copy_server()
 	bin=$(pg bindir) lib=$(pg pkglibdir) share=$(pg sharedir) include=$(pg includedir-server)
 	mkdir -p "$prefix$bin" "$prefix$lib" "$prefix$share/extension" "$prefix$(dirname "$include")"
 	for file in postgres initdb pg_ctl psql pg_config pg_dump pg_dumpall pg_restore pg_isready pg_basebackup \
-		pg_controldata pg_resetwal pg_waldump pg_rewind pg_upgrade pg_archivecleanup pgbench createdb dropdb
+		pg_controldata pg_resetwal pg_waldump pg_rewind pg_upgrade pg_archivecleanup pgbench createdb dropdb vacuumdb
 	do
 		[ ! -e "$bin/$file" ] || cp "$(readlink -f "$bin/$file")" "$prefix$bin/$file"
 	done
