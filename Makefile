@@ -26,6 +26,16 @@ truust--$(EXTVERSION).sql: FORCE
 	   for part in $(SQL_PARTS); do echo; echo "-- $$part"; echo; cat $$part; done; } > $@.tmp
 	@if cmp -s $@.tmp $@; then rm -f $@.tmp; else mv $@.tmp $@; fi
 
+# From older versions: what sql/update has for each step. The step to this version ends with all comments as they are now.
+UPDATES = $(patsubst sql/update/%.sql,truust--%.sql,$(sort $(wildcard sql/update/*.sql)))
+
+truust--%--$(EXTVERSION).sql: sql/update/%--$(EXTVERSION).sql FORCE
+	@{ cat $<; echo; awk "/^COMMENT ON /{ on = 1 } on { print } /';$$/{ on = 0 }" $(SQL_PARTS); } > $@.tmp
+	@if cmp -s $@.tmp $@; then rm -f $@.tmp; else mv $@.tmp $@; fi
+
+truust--%.sql: sql/update/%.sql
+	@cp $< $@
+
 FORCE: ;
 .PHONY: FORCE
 
@@ -96,7 +106,7 @@ help: ## this list
 	@echo "build: all (default), install, uninstall, clean, installcheck, receiver, install-receiver, simulator"
 	@sed -n 's/^\([a-z-]*\): ## \(.*\)/\1\t\2/p' Makefile | expand -t 16
 
-sql: truust--$(EXTVERSION).sql
+sql: truust--$(EXTVERSION).sql $(UPDATES)
 
 # Programs of their own: PGXS allows a library or a program, not both.
 
@@ -132,8 +142,7 @@ MODULE_big = truust
 EXTENSION = truust
 # Layers and their order are in tools/layers; `make lint` holds the files to it.
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
-DATA = $(wildcard truust--*--*.sql)
-DATA_built = truust--$(EXTVERSION).sql
+DATA_built = truust--$(EXTVERSION).sql $(UPDATES)
 EXTRA_CLEAN = src/built-for.tmp src/built-of.tmp $(wildcard src/*.d src/*.gcno src/*.gcda) results regression.diffs regression.out output_iso tmp_check
 
 PG_CPPFLAGS = -MMD -MP -Isrc $(CURL_CFLAGS) -DTRUUST_VERSION='"$(EXTVERSION)"'

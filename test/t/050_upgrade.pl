@@ -177,7 +177,7 @@ for my $version (@old)
 	$t->sql('ALTER EXTENSION truust UPDATE', database => $database);
 	is($t->sql(q{SELECT extversion FROM pg_extension WHERE extname = 'truust'}, database => $database), $CURRENT, "$name: updated");
 	$t->sql('SELECT truust_renew_privileges()', database => $database);
-	is(join("\n", differences(catalog($database), $fresh)), '', "$name: the catalog is that of a new installation (what differs belongs into truust--$version--*.sql)");
+	is(join("\n", differences(catalog($database), $fresh)), '', "$name: the catalog is that of a new installation (what differs belongs into sql/update/)");
 	is_deeply(rows($database), $rows, "$name: the rows are as they were");
 	is($t->sql(q{SET ROLE only_read; SELECT count(*) > 0 FROM truust.stats}, database => $database), 't', "$name: truust_renew_privileges() gives what a privilege has now");
 

@@ -1,8 +1,7 @@
 \echo Use "ALTER EXTENSION truust UPDATE TO '0.2'" to load this file. \quit
 
--- What 0.2 has and 0.1 has not. test/t/050_upgrade.pl compares the outcome with a new installation, object by object.
-
-COMMENT ON FUNCTION truust_attach(regclass, jsonb, name, name, name) IS 'From now on each row inserted into a table becomes an order. args: parameters of create_order, each with the column that it is taken from; order_id, status, link: columns that the order''s id, its status (kept current by webhooks) and the buyer''s link are written to. A row inserted with an order id is left alone; one that moves to another partition before it has an order counts as a new one. Requests are sent with the caller''s key, and the table is written with the caller''s rights. The table needs a primary key. Raises 42703 for a column that is not there, 42804 for one whose type does not fit, 42710 if the table is attached already.';
+-- What 0.2 has and 0.1 has not. test/t/050_upgrade.pl compares the outcome with a new installation, object by object; comments
+-- come from the other parts (Makefile).
 
 -- A way that is made dear by enable_seqscan is not worth compiling.
 ALTER FUNCTION truust.measure(text, bigint) SET jit = off;
@@ -87,6 +86,4 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION truust_renew_privileges() IS 'Gives every role that has a privilege of truust_grant() what that privilege is made of now: to be called after ALTER EXTENSION truust UPDATE, whose scripts cannot grant anything to users'' roles without its being lost from dumps. For the extension''s owner.';
-
 REVOKE ALL ON FUNCTION truust_renew_privileges() FROM PUBLIC;
