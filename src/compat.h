@@ -131,6 +131,22 @@
 #define truust_insert_indexes(rri, slot, estate, no_error, conflict)                               \
 	ExecInsertIndexTuples(slot, estate, no_error, conflict, NIL)
 #endif
+/* 16: an update may concern summarizing indexes only */
+#if PG_VERSION_NUM >= 160000
+#define TruustIndexesToUpdate TU_UpdateIndexes
+#define truust_update_indexes(rri, slot, estate, which)                                            \
+	((which) == TU_None ? (void) 0                                                                 \
+						: (void) ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL,  \
+													   (which) == TU_Summarizing))
+#elif PG_VERSION_NUM >= 140000
+#define TruustIndexesToUpdate bool
+#define truust_update_indexes(rri, slot, estate, which)                                            \
+	(!(which) ? (void) 0 : (void) ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL))
+#else
+#define TruustIndexesToUpdate bool
+#define truust_update_indexes(rri, slot, estate, which)                                            \
+	(!(which) ? (void) 0 : (void) ExecInsertIndexTuples(slot, estate, false, NULL, NIL))
+#endif
 #if PG_VERSION_NUM >= 140000
 #define truust_set_result_relation(estate, rri) ((void) 0)
 #else

@@ -7,9 +7,9 @@
  * Everything is written by statements over arrays, for one order (noted by a
  * call) as for a thousand (a worker's batch).  A set is read and locked first,
  * changed in memory, and then written; rows that are there are locked in the
- * order of their ids, so that two writers cannot wait for each other.  Only an
- * order that a call returns and nobody has noted yet takes a shorter way (see
- * insert.c), because there are many of those and nothing to decide.
+ * order of their ids, so that two writers cannot wait for each other.  Orders
+ * and history are written without a plan (see direct.c) where the tables
+ * allow it, because there are many of those.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,7 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "attempt.h"
-#include "insert.h"
+#include "direct.h"
 #include "orders.h"
 #include "owner.h"
 #include "slots.h"
@@ -93,6 +93,18 @@ enter(HTAB *set, int64 id, const char *server, Size entry_size)
 	return entry;
 }
 
+/* Of pointers to entries, which begin with their key. */
+static int
+compare_keys(const void *a, const void *b)
+{
+	const TruustOrderKey *x = *(TruustOrderKey *const *) a;
+	const TruustOrderKey *y = *(TruustOrderKey *const *) b;
+
+	if (x->id != y->id)
+		return x->id < y->id ? -1 : 1;
+	return strcmp(x->server, y->server);
+}
+
 HTAB *
 truust_orders_set(long n)
 {
@@ -129,6 +141,7 @@ read_order(HTAB *set, uint64 i)
 	if (order == NULL)
 		return; /* of another server */
 	order->exists = true;
+	order->tid = *(ItemPointer) DatumGetPointer(truust_result(i, 8, &isnull));
 	order->status = truust_result_text(i, 3);
 	order->previous_status = truust_result_text(i, 4);
 	order->role = truust_result_text(i, 5);
@@ -163,8 +176,9 @@ void
 truust_orders_load(HTAB *set)
 {
 	static TruustStatement lock = {
-		"SELECT o.id, o.server, o.status, o.previous_status, o.role, o.status_at, o.digests "
-		"FROM truust.orders o WHERE o.id = ANY ($1) ORDER BY o.id, o.server FOR UPDATE SKIP LOCKED",
+		"SELECT o.id, o.server, o.status, o.previous_status, o.role, o.status_at, o.digests, "
+		"o.ctid FROM truust.orders o WHERE o.id = ANY ($1) ORDER BY o.id, o.server FOR UPDATE SKIP "
+		"LOCKED",
 		1,
 		{INT8ARRAYOID}};
 	long			n = hash_get_num_entries(set);
@@ -279,6 +293,125 @@ truust_order_move(TruustOrder *order, const char *status)
 	order->moved = true;
 }
 
+/* ---- orders, without a plan ---- */
+
+/* Columns of truust.orders that are written. */
+enum
+{
+	ORDER_ID,
+	ORDER_SERVER,
+	ORDER_NOTED_AT,
+	ORDER_WATCH_FROM,
+	ORDER_ROLE,
+	ORDER_LOOKED_AT,
+	ORDER_STATUS_AT,
+	ORDER_STATUS,
+	ORDER_PREVIOUS_STATUS,
+	ORDER_FINISHED,
+	ORDER_DIGESTS,
+	ORDER_UPDATED_AT,
+	ORDER_FIELDS,
+	N_ORDER_COLUMNS = ORDER_FIELDS + TRUUST_N_ORDER_FIELDS
+};
+
+static TruustTable orders_table = {"orders",
+								   true,
+								   N_ORDER_COLUMNS,
+								   {"id", "server", "noted_at", "watch_from", "role", "looked_at",
+									"status_at", "status", "previous_status", "finished", "digests",
+									"updated_at", "name", "value", "currency", "tag", "metadata",
+									"buyer_link", "seller_link"}};
+
+/* An order's row as it will be; replace: which of it an update writes. */
+typedef struct OrderRow
+{
+	Datum	 values[N_ORDER_COLUMNS];
+	bool	 nulls[N_ORDER_COLUMNS];
+	bool	 replace[N_ORDER_COLUMNS];
+	NameData role;
+} OrderRow;
+
+static bytea *
+pack_digests(const TruustOrder *order)
+{
+	return (bytea *) cstring_to_text_with_len((const char *) order->digests,
+											  order->n_digests * sizeof(uint64));
+}
+
+static void
+fill_row(OrderRow *row, const TruustOrder *order)
+{
+	Datum now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+
+	memset(row, 0, sizeof(OrderRow));
+	row->values[ORDER_ID] = Int64GetDatum(order->key.id);
+	row->values[ORDER_SERVER] = CStringGetTextDatum(order->key.server);
+	row->values[ORDER_NOTED_AT] = row->values[ORDER_WATCH_FROM] = now;
+	row->values[ORDER_LOOKED_AT] = row->values[ORDER_STATUS_AT] = now;
+	row->values[ORDER_UPDATED_AT] = now;
+	namestrcpy(&row->role, order->role ? order->role : "");
+	row->values[ORDER_ROLE] = NameGetDatum(&row->role);
+	row->values[ORDER_STATUS] = CStringGetTextDatum(order->status);
+	if (order->previous_status)
+		row->values[ORDER_PREVIOUS_STATUS] = CStringGetTextDatum(order->previous_status);
+	row->values[ORDER_FINISHED] = BoolGetDatum(truust_order_state_finished(order->status));
+	row->values[ORDER_DIGESTS] = PointerGetDatum(pack_digests(order));
+	memcpy(&row->values[ORDER_FIELDS], order->fields, sizeof(order->fields));
+
+	row->nulls[ORDER_ROLE] = order->role == NULL;
+	row->nulls[ORDER_LOOKED_AT] = !order->looked_at;
+	row->nulls[ORDER_PREVIOUS_STATUS] = order->previous_status == NULL;
+	row->replace[ORDER_ROLE] = order->role != NULL;
+	row->replace[ORDER_LOOKED_AT] = order->looked_at;
+	row->replace[ORDER_STATUS_AT] = order->moved;
+	for (int i = ORDER_STATUS; i <= ORDER_UPDATED_AT; i++)
+		row->replace[i] = true;
+	for (int i = 0; i < TRUUST_N_ORDER_FIELDS; i++)
+	{
+		row->nulls[ORDER_FIELDS + i] = !order->has_field[i];
+		row->replace[ORDER_FIELDS + i] = order->has_field[i];
+	}
+}
+
+/* Those to write, in the order of their ids. */
+static TruustOrder **
+sorted_orders(HTAB *set, long *n)
+{
+	TruustOrder	  **list = palloc(sizeof(TruustOrder *) * Max(hash_get_num_entries(set), 1));
+	HASH_SEQ_STATUS scan;
+	TruustOrder	   *order;
+
+	*n = 0;
+	hash_seq_init(&scan, set);
+	while ((order = hash_seq_search(&scan)) != NULL)
+		if (order->dirty && order->status)
+			list[(*n)++] = order;
+	qsort(list, *n, sizeof(TruustOrder *), compare_keys);
+	return list;
+}
+
+/* False: an order is there that was not. */
+static bool
+write_orders_directly(TruustOrder **orders, long n)
+{
+	bool all = true;
+
+	for (long i = 0; i < n && all; i++)
+	{
+		OrderRow row;
+
+		fill_row(&row, orders[i]);
+		if (orders[i]->exists)
+			truust_table_update(&orders_table, &orders[i]->tid, row.values, row.nulls, row.replace);
+		else
+			all = truust_table_insert(&orders_table, row.values, row.nulls, NULL);
+	}
+	truust_table_close(&orders_table);
+	return all;
+}
+
+/* ---- orders, as SQL ---- */
+
 /* Parameters of the two statements that write orders. */
 enum
 {
@@ -321,12 +454,6 @@ init_columns(TruustColumn *columns, int n)
 static void
 add_order(TruustColumn *columns, const TruustOrder *order)
 {
-	Size   size = order->n_digests * sizeof(uint64);
-	bytea *digests = palloc(VARHDRSZ + size);
-
-	SET_VARSIZE(digests, VARHDRSZ + size);
-	memcpy(VARDATA(digests), order->digests, size);
-
 	truust_column_add_int64(&columns[COL_ID], order->key.id);
 	truust_column_add_text(&columns[COL_SERVER], order->key.server);
 	truust_column_add_text(&columns[COL_STATUS], order->status);
@@ -334,7 +461,7 @@ add_order(TruustColumn *columns, const TruustOrder *order)
 	truust_column_add(&columns[COL_FINISHED],
 					  BoolGetDatum(truust_order_state_finished(order->status)), false);
 	truust_column_add_text(&columns[COL_ROLE], order->role);
-	truust_column_add(&columns[COL_DIGESTS], PointerGetDatum(digests), false);
+	truust_column_add(&columns[COL_DIGESTS], PointerGetDatum(pack_digests(order)), false);
 	truust_column_add(&columns[COL_MOVED], BoolGetDatum(order->moved), false);
 	truust_column_add(&columns[COL_LOOKED], BoolGetDatum(order->looked_at), false);
 	for (int i = 0; i < TRUUST_N_ORDER_FIELDS; i++)
@@ -342,7 +469,7 @@ add_order(TruustColumn *columns, const TruustOrder *order)
 }
 
 static uint64
-write_orders(TruustStatement *statement, TruustColumn *columns)
+run_over_columns(TruustStatement *statement, TruustColumn *columns)
 {
 	Datum values[N_COLUMNS];
 
@@ -351,8 +478,9 @@ write_orders(TruustStatement *statement, TruustColumn *columns)
 	return truust_statement_run(statement, values, NULL, 0);
 }
 
-bool
-truust_orders_write(HTAB *set)
+/* False: an order is there that was not. */
+static bool
+write_orders_by_sql(TruustOrder **orders, long n)
 {
 	static TruustStatement insert = {
 		"INSERT INTO truust.orders (id, server, status, previous_status, finished, role, digests, "
@@ -378,22 +506,32 @@ truust_orders_write(HTAB *set)
 		"seller_link = coalesce(u.seller_link, o.seller_link) "
 		"FROM " ORDER_ROWS " WHERE o.id = u.id AND o.server = u.server",
 		N_COLUMNS, ORDER_ARGS};
-	TruustColumn	new_rows[N_COLUMNS];
-	TruustColumn	old_rows[N_COLUMNS];
-	HASH_SEQ_STATUS scan;
-	TruustOrder	   *order;
+	TruustColumn new_rows[N_COLUMNS];
+	TruustColumn old_rows[N_COLUMNS];
 
-	init_columns(new_rows, hash_get_num_entries(set));
-	init_columns(old_rows, hash_get_num_entries(set));
-	hash_seq_init(&scan, set);
-	while ((order = hash_seq_search(&scan)) != NULL)
-		if (order->dirty && order->status)
-			add_order(order->exists ? old_rows : new_rows, order);
-
+	init_columns(new_rows, n);
+	init_columns(old_rows, n);
+	for (long i = 0; i < n; i++)
+		add_order(orders[i]->exists ? old_rows : new_rows, orders[i]);
 	if (old_rows[0].n > 0)
-		write_orders(&update, old_rows);
-	return new_rows[0].n == 0 || write_orders(&insert, new_rows) == (uint64) new_rows[0].n;
+		run_over_columns(&update, old_rows);
+	return new_rows[0].n == 0 || run_over_columns(&insert, new_rows) == (uint64) new_rows[0].n;
 }
+
+bool
+truust_orders_write(HTAB *set)
+{
+	long		  n;
+	TruustOrder **orders = sorted_orders(set, &n);
+
+	if (n == 0)
+		return true;
+	if (truust_table_open(&orders_table, ACL_INSERT | ACL_UPDATE))
+		return write_orders_directly(orders, n);
+	return write_orders_by_sql(orders, n);
+}
+
+/* ---- history ---- */
 
 /* INSERT of rows of history; the identity numbers them in the order of the arrays. */
 #define HISTORY_INSERT                                                                             \
@@ -434,8 +572,57 @@ add_history(TruustColumn *columns, const TruustHistory *h)
 	truust_column_add(&columns[11], TimestampTzGetDatum(h->received_at), h->received_at == 0);
 }
 
-void
-truust_history_write(TruustHistory **rows, int n, bool want_ids)
+static TruustTable events_table = {"events",
+								   false,
+								   N_HISTORY_COLUMNS + 1,
+								   {"event", "sent_as", "order_id", "server", "status",
+									"previous_status", "outcome", "source", "webhook_id",
+									"payin_id", "payout_id", "received_at", "applied_at"}};
+
+static void
+set_text(Datum *values, bool *nulls, int i, const char *text)
+{
+	nulls[i] = text == NULL;
+	values[i] = text ? CStringGetTextDatum(text) : (Datum) 0;
+}
+
+static void
+set_id(Datum *values, bool *nulls, int i, int64 id)
+{
+	nulls[i] = id == 0;
+	values[i] = Int64GetDatum(id);
+}
+
+static void
+write_history_directly(TruustHistory **rows, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		TruustHistory *h = rows[i];
+		Datum		   values[N_HISTORY_COLUMNS + 1];
+		bool		   nulls[N_HISTORY_COLUMNS + 1] = {false};
+
+		set_text(values, nulls, 0, h->event);
+		set_text(values, nulls, 1, h->sent_as);
+		set_id(values, nulls, 2, h->order_id);
+		set_text(values, nulls, 3, h->server);
+		set_text(values, nulls, 4, h->status);
+		set_text(values, nulls, 5, h->previous_status);
+		set_text(values, nulls, 6, h->outcome);
+		set_text(values, nulls, 7, truust_source_name(h->source));
+		set_id(values, nulls, 8, h->webhook_id);
+		set_id(values, nulls, 9, h->payin_id);
+		set_id(values, nulls, 10, h->payout_id);
+		nulls[11] = h->received_at == 0;
+		values[11] = TimestampTzGetDatum(h->received_at);
+		values[12] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+		(void) truust_table_insert(&events_table, values, nulls, &h->id);
+	}
+	truust_table_close(&events_table);
+}
+
+static void
+write_history_by_sql(TruustHistory **rows, int n, bool want_ids)
 {
 	static TruustStatement insert = {HISTORY_INSERT, N_HISTORY_COLUMNS, HISTORY_ARGS};
 	static TruustStatement insert_returning = {HISTORY_INSERT " RETURNING id", N_HISTORY_COLUMNS,
@@ -447,8 +634,6 @@ truust_history_write(TruustHistory **rows, int n, bool want_ids)
 	Datum				   values[N_HISTORY_COLUMNS];
 	bool				   isnull;
 
-	if (n == 0)
-		return;
 	for (int i = 0; i < N_HISTORY_COLUMNS; i++)
 		truust_column_init(&columns[i], types[i], n);
 	for (int i = 0; i < n; i++)
@@ -463,6 +648,17 @@ truust_history_write(TruustHistory **rows, int n, bool want_ids)
 	for (int i = 0; i < n; i++)
 		rows[i]->id = DatumGetInt64(truust_result(i, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
+}
+
+void
+truust_history_write(TruustHistory **rows, int n, bool want_ids)
+{
+	if (n == 0)
+		return;
+	if (truust_table_open(&events_table, ACL_INSERT))
+		write_history_directly(rows, n);
+	else
+		write_history_by_sql(rows, n, want_ids);
 }
 
 HTAB *
@@ -582,17 +778,6 @@ truust_payment_take(TruustPayment *payment, Jsonb *resource, int64 order_id)
 		INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID         \
 	}
 
-static int
-compare_payments(const void *a, const void *b)
-{
-	const TruustPayment *x = *(TruustPayment *const *) a;
-	const TruustPayment *y = *(TruustPayment *const *) b;
-
-	if (x->key.id != y->key.id)
-		return x->key.id < y->key.id ? -1 : 1;
-	return strcmp(x->key.server, y->key.server);
-}
-
 /* Those to write, in the order of their ids, so that two writers cannot wait for each other. */
 static TruustPayment **
 sorted_payments(HTAB *set, long *n)
@@ -606,7 +791,7 @@ sorted_payments(HTAB *set, long *n)
 	while ((payment = hash_seq_search(&scan)) != NULL)
 		if (payment->dirty)
 			list[(*n)++] = payment;
-	qsort(list, *n, sizeof(TruustPayment *), compare_payments);
+	qsort(list, *n, sizeof(TruustPayment *), compare_keys);
 	return list;
 }
 
@@ -712,72 +897,26 @@ wait_for_order(const char *server, int64 id)
 	truust_statement_run(&lock, values, NULL, 0);
 }
 
-/* The row of an order that was not noted before. */
-static TruustInserted
-insert_order(const OrderNote *note, const char *status)
-{
-	static TruustTable orders = {"orders",
-								 true,
-								 10 + TRUUST_N_ORDER_FIELDS,
-								 {"id", "server", "status", "finished", "role", "digests",
-								  "noted_at", "status_at", "updated_at", "watch_from", "name",
-								  "value", "currency", "tag", "metadata", "buyer_link",
-								  "seller_link"}};
-	Datum			   values[TRUUST_MAX_INSERT_COLUMNS];
-	bool			   nulls[TRUUST_MAX_INSERT_COLUMNS] = {false};
-	NameData		   role;
-	TruustOrder		   order = {.dirty = false};
-	int				   n = 0;
-
-	namestrcpy(&role, note->role);
-	truust_order_take_fields(&order, note->resource);
-	values[n++] = Int64GetDatum(note->id);
-	values[n++] = CStringGetTextDatum(note->server);
-	values[n++] = CStringGetTextDatum(status);
-	values[n++] = BoolGetDatum(truust_order_state_finished(status));
-	values[n++] = NameGetDatum(&role);
-	values[n++] = PointerGetDatum(cstring_to_text_with_len("", 0)); /* as bytes */
-	for (int i = 0; i < 4; i++)
-		values[n++] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-	for (int i = 0; i < TRUUST_N_ORDER_FIELDS; i++, n++)
-	{
-		values[n] = order.fields[i];
-		nulls[n] = !order.has_field[i];
-	}
-	return truust_insert(&orders, values, nulls);
-}
-
-/* ... and of its history. */
-static TruustInserted
-insert_history(const OrderNote *note, const char *status)
-{
-	static TruustTable events = {
-		"events",
-		false,
-		7,
-		{"event", "order_id", "server", "status", "outcome", "source", "applied_at"}};
-	bool  nulls[7] = {false};
-	Datum values[7] = {CStringGetTextDatum(truust_order_event_name(status)),
-					   Int64GetDatum(note->id),
-					   CStringGetTextDatum(note->server),
-					   CStringGetTextDatum(status),
-					   CStringGetTextDatum("applied"),
-					   CStringGetTextDatum(truust_source_name(note->source)),
-					   TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())};
-
-	return truust_insert(&events, values, nulls);
-}
-
 /* What most calls return: an order that nobody has noted yet.  False: it is known, or SQL must see to it. */
 static bool
 note_new_order(const OrderNote *note, const char *status)
 {
+	TruustOrder		order = {.key.id = note->id, .role = note->role};
+	OrderRow		row;
 	TruustRoleState state;
-	bool			noted;
+	bool			noted = false;
 
+	strlcpy(order.key.server, note->server, sizeof(order.key.server));
+	truust_order_take_fields(&order, note->resource);
+	truust_order_move(&order, status);
+	fill_row(&row, &order);
 	truust_owner_enter(&state, false);
-	noted = insert_order(note, status) == TRUUST_INSERTED;
-	if (noted && insert_history(note, status) != TRUUST_INSERTED)
+	if (truust_table_open(&orders_table, ACL_INSERT))
+	{
+		noted = truust_table_insert(&orders_table, row.values, row.nulls, NULL);
+		truust_table_close(&orders_table);
+	}
+	if (noted)
 	{
 		SPI_connect();
 		note_history(note, status, NULL);

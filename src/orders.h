@@ -10,6 +10,7 @@
 #define TRUUST_ORDERS_H
 
 #include "datatype/timestamp.h"
+#include "storage/itemptr.h"
 #include "utils/hsearch.h"
 
 #include "json.h"
@@ -67,16 +68,17 @@ typedef struct TruustOrder
 	TruustOrderKey key; /* must be first */
 
 	/* as it stands in truust.orders, then as it will */
-	bool		exists; /* there is a row, which is locked */
-	bool		busy;	/* there is a row, which another transaction has locked */
-	char	   *status; /* NULL: not known yet */
-	char	   *previous_status;
-	char	   *role;
-	TimestampTz status_at;
-	int			n_digests;
-	uint64		digests[TRUUST_MAX_DIGESTS]; /* oldest first */
-	Datum		fields[TRUUST_N_ORDER_FIELDS];
-	bool		has_field[TRUUST_N_ORDER_FIELDS];
+	bool			exists; /* there is a row, which is locked */
+	ItemPointerData tid;	/* where */
+	bool			busy;	/* there is a row, which another transaction has locked */
+	char		   *status; /* NULL: not known yet */
+	char		   *previous_status;
+	char		   *role;
+	TimestampTz		status_at;
+	int				n_digests;
+	uint64			digests[TRUUST_MAX_DIGESTS]; /* oldest first */
+	Datum			fields[TRUUST_N_ORDER_FIELDS];
+	bool			has_field[TRUUST_N_ORDER_FIELDS];
 
 	/* for the writer */
 	bool dirty;			/* something is to be written */

@@ -1,0 +1,408 @@
+/*-------------------------------------------------------------------------
+ *
+ * direct.c
+ *		Rows of the extension's own tables, written without a plan.
+ *
+ * A call that returns an order writes two rows.  As SQL, starting and ending
+ * the executor takes several times as long as the writing itself, and more
+ * than everything else that a call does; so they go straight to the table and
+ * its indexes, as logical replication's rows do.  So do a worker's: it has locked
+ * the rows that it changes, and a join that finds them again would cost it as
+ * much as the change.
+ *
+ * Only where that makes no difference.  A table to which somebody has added
+ * a trigger, a rule, a constraint, an index of another kind or a column that
+ * fills itself, or which is partitioned or has row security forced, is not
+ * plain, and the caller takes SQL.
+ *
+ * What the executor makes anew for each statement (its state, what is known of
+ * the indexes) is kept for the session.  It holds no relation open: that is done
+ * for each use.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "commands/sequence.h"
+#include "executor/executor.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "direct.h"
+
+/* What is kept of a table that rows are written to. */
+typedef struct TruustWriter
+{
+	MemoryContext	cxt;
+	EState		   *estate;
+	ResultRelInfo  *rri; /* its relations are those of the present use */
+	TupleTableSlot *slot;
+	TupleTableSlot *old;
+	int				n_indexes;
+	Oid			   *indexes;
+	bool			wrote;
+} TruustWriter;
+
+static TruustTable *known_tables = NULL;
+
+static void
+on_invalidation(Datum arg, Oid relation)
+{
+	for (TruustTable *table = known_tables; table; table = table->next)
+		if (relation == InvalidOid || relation == table->relation || relation == table->sequence)
+			table->relation = InvalidOid;
+}
+
+/* Whether the columns that are not given take care of themselves, that is, of being NULL. */
+static bool
+has_plain_columns(const TruustTable *table, TupleDesc desc)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		bool			  given = att->attnum == table->identity || att->attisdropped;
+
+		for (int j = 0; j < table->n; j++)
+			given = given || table->attnums[j] == att->attnum;
+		if (att->attgenerated || (!given && (att->atthasdef || att->attnotnull)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_plain(const TruustTable *table, Relation rel)
+{
+	TupleDesc desc = RelationGetDescr(rel);
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION || rel->rd_rel->relispartition ||
+		rel->rd_rel->relforcerowsecurity || rel->trigdesc || rel->rd_rules ||
+		(desc->constr && desc->constr->num_check > 0) || (table->identity && !table->sequence))
+		return false;
+	for (int i = 0; i < table->n; i++)
+		if (table->attnums[i] == InvalidAttrNumber)
+			return false;
+	return has_plain_columns(table, desc);
+}
+
+/* The sequence behind an identity column. */
+static Oid
+sequence_of(const char *table, const char *column)
+{
+	Datum name = DirectFunctionCall2(pg_get_serial_sequence,
+									 CStringGetTextDatum(psprintf("truust.%s", table)),
+									 CStringGetTextDatum(column));
+
+	return DatumGetObjectId(DirectFunctionCall1(to_regclass, name));
+}
+
+static void
+find_columns(TruustTable *table, Relation rel)
+{
+	table->identity = InvalidAttrNumber;
+	table->sequence = InvalidOid;
+	for (int i = 0; i < table->n; i++)
+		table->attnums[i] = get_attnum(RelationGetRelid(rel), table->columns[i]);
+	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
+
+		if (att->attidentity == '\0' || att->attisdropped)
+			continue;
+		table->identity = att->attnum;
+		table->sequence = sequence_of(table->name, NameStr(att->attname));
+	}
+}
+
+static void
+list_table(TruustTable *table)
+{
+	if (known_tables == NULL)
+		CacheRegisterRelcacheCallback(on_invalidation, (Datum) 0);
+	if (table->listed)
+		return;
+	table->next = known_tables;
+	known_tables = table;
+	table->listed = true;
+}
+
+/* Made for one state of the table, of which nothing is open. */
+static void
+forget_writer(TruustTable *table)
+{
+	if (table->writer)
+		MemoryContextDelete(table->writer->cxt);
+	table->writer = NULL;
+}
+
+/* Open the table, with all that is known of it; NULL: there is none. */
+static Relation
+open_table(TruustTable *table)
+{
+	Oid		 schema, relation;
+	Relation rel;
+
+	if (OidIsValid(table->relation))
+	{
+		rel = try_relation_open(table->relation, RowExclusiveLock);
+		if (rel && OidIsValid(table->relation))
+			return rel; /* nothing changed before the lock was there */
+		if (rel)
+			table_close(rel, NoLock);
+	}
+	schema = get_namespace_oid("truust", true);
+	relation = OidIsValid(schema) ? get_relname_relid(table->name, schema) : InvalidOid;
+	rel = OidIsValid(relation) ? try_relation_open(relation, RowExclusiveLock) : NULL;
+	if (rel == NULL)
+		return NULL;
+	forget_writer(table);
+	list_table(table);
+	find_columns(table, rel);
+	table->plain = is_plain(table, rel);
+	table->relation = relation;
+	return rel;
+}
+
+/* Indexes of which nothing is deferred, and nothing kept that belongs to a statement. */
+static bool
+has_plain_indexes(const ResultRelInfo *rri)
+{
+	for (int i = 0; i < rri->ri_NumIndices; i++)
+	{
+		Relation   index = rri->ri_IndexRelationDescs[i];
+		IndexInfo *info = rri->ri_IndexRelationInfo[i];
+
+		if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indimmediate ||
+			info->ii_Expressions != NIL)
+			return false;
+	}
+	return true;
+}
+
+/* Rows are formed by a copy of the table's description, which no use of the table outlives. */
+static TupleTableSlot *
+make_slot(Relation rel)
+{
+	return MakeSingleTupleTableSlot(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
+									table_slot_callbacks(rel));
+}
+
+/* All that is kept, with the relations of this use open in it. */
+static void
+make_writer(TruustTable *table, Relation rel)
+{
+	MemoryContext cxt =
+		AllocSetContextCreate(CacheMemoryContext, "truust table", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	TruustWriter *writer = palloc0(sizeof(TruustWriter));
+
+	writer->cxt = cxt;
+	writer->estate = CreateExecutorState();
+	writer->rri = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->rri, rel, 0, NULL, 0);
+	truust_set_result_relation(writer->estate, writer->rri);
+	ExecOpenIndices(writer->rri, table->unique);
+	writer->slot = make_slot(rel);
+	writer->old = make_slot(rel);
+	writer->n_indexes = writer->rri->ri_NumIndices;
+	writer->indexes = palloc(sizeof(Oid) * Max(writer->n_indexes, 1));
+	for (int i = 0; i < writer->n_indexes; i++)
+		writer->indexes[i] = RelationGetRelid(writer->rri->ri_IndexRelationDescs[i]);
+	MemoryContextSwitchTo(old);
+	table->writer = writer;
+}
+
+/* The relations of this use. */
+static void
+open_writer(TruustWriter *writer, Relation rel)
+{
+	writer->rri->ri_RelationDesc = rel;
+	for (int i = 0; i < writer->n_indexes; i++)
+		writer->rri->ri_IndexRelationDescs[i] = index_open(writer->indexes[i], RowExclusiveLock);
+	/* what a use that failed left behind */
+	ExecClearTuple(writer->slot);
+	ExecClearTuple(writer->old);
+	ResetPerTupleExprContext(writer->estate);
+}
+
+bool
+truust_table_open(TruustTable *table, AclMode rights)
+{
+	Relation rel = open_table(table);
+
+	if (rel == NULL)
+		return false;
+	if (!table->plain ||
+		pg_class_aclmask(RelationGetRelid(rel), GetUserId(), rights, ACLMASK_ALL) != rights)
+	{
+		table_close(rel, NoLock);
+		return false;
+	}
+	if (rights & ACL_UPDATE)
+		CheckCmdReplicaIdentity(rel, CMD_UPDATE);
+	if (table->writer)
+		open_writer(table->writer, rel);
+	else
+		make_writer(table, rel);
+	table->writer->wrote = false;
+	if (has_plain_indexes(table->writer->rri))
+		return true;
+	table->plain = false;
+	truust_table_close(table);
+	return false;
+}
+
+void
+truust_table_close(TruustTable *table)
+{
+	TruustWriter *writer = table->writer;
+
+	ExecCloseIndices(writer->rri);
+	table_close(writer->rri->ri_RelationDesc, NoLock);
+	if (writer->wrote)
+		CommandCounterIncrement();
+}
+
+static void
+set_value(TupleTableSlot *slot, AttrNumber attnum, Datum value, bool isnull)
+{
+	slot->tts_values[attnum - 1] = value;
+	slot->tts_isnull[attnum - 1] = isnull;
+}
+
+/* The slot holds a row: it must have what a row must have. */
+static void
+store(Relation rel, TupleTableSlot *slot)
+{
+	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, i);
+
+		if (slot->tts_isnull[i] && att->attnotnull && !att->attisdropped)
+			ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION),
+							errmsg("null value in column \"%s\" of relation \"%s\"",
+								   NameStr(att->attname), RelationGetRelationName(rel)),
+							errtablecol(rel, att->attnum)));
+	}
+	ExecStoreVirtualTuple(slot);
+}
+
+/* INSERT ... ON CONFLICT DO NOTHING; false: nothing was done. */
+static bool
+insert_unless_there(TruustWriter *writer)
+{
+	Relation rel = writer->rri->ri_RelationDesc;
+
+	for (;;)
+	{
+		ItemPointerData other;
+		bool			conflict = false;
+		uint32			token;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!truust_check_indexes(writer->rri, writer->slot, writer->estate, &other))
+			return false;
+		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+		table_tuple_insert_speculative(rel, writer->slot, GetCurrentCommandId(true), 0, NULL,
+									   token);
+		(void) truust_insert_indexes(writer->rri, writer->slot, writer->estate, true, &conflict);
+		table_tuple_complete_speculative(rel, writer->slot, token, !conflict);
+		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+		if (!conflict)
+			return true;
+	}
+}
+
+bool
+truust_table_insert(TruustTable *table, const Datum *values, const bool *nulls, int64 *id)
+{
+	TruustWriter   *writer = table->writer;
+	TupleTableSlot *slot = writer->slot;
+	Relation		rel = writer->rri->ri_RelationDesc;
+	bool			inserted = true;
+
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	for (int i = 0; i < table->n; i++)
+		set_value(slot, table->attnums[i], values[i], nulls[i]);
+	if (table->identity)
+	{
+		int64 number = nextval_internal(table->sequence, false);
+
+		set_value(slot, table->identity, Int64GetDatum(number), false);
+		if (id)
+			*id = number;
+	}
+	store(rel, slot);
+	if (table->unique)
+		inserted = insert_unless_there(writer);
+	else
+	{
+		table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
+		(void) truust_insert_indexes(writer->rri, slot, writer->estate, false, NULL);
+	}
+	writer->wrote |= inserted;
+	ExecClearTuple(slot);
+	ResetPerTupleExprContext(writer->estate);
+	return inserted;
+}
+
+/* The row as it is, with what is to be replaced. */
+static void
+change_row(TruustTable *table, ItemPointer tid, const Datum *values, const bool *nulls,
+		   const bool *replace)
+{
+	TruustWriter   *writer = table->writer;
+	TupleTableSlot *slot = writer->slot;
+	Relation		rel = writer->rri->ri_RelationDesc;
+	int				natts = slot->tts_tupleDescriptor->natts;
+
+	if (!table_tuple_fetch_row_version(rel, tid, SnapshotAny, writer->old))
+		elog(ERROR, "a locked row of \"%s\" is gone", RelationGetRelationName(rel));
+	slot_getallattrs(writer->old);
+	memcpy(slot->tts_values, writer->old->tts_values, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, writer->old->tts_isnull, natts * sizeof(bool));
+	for (int i = 0; i < table->n; i++)
+		if (replace[i])
+			set_value(slot, table->attnums[i], values[i], nulls[i]);
+	store(rel, slot);
+}
+
+void
+truust_table_update(TruustTable *table, ItemPointer tid, const Datum *values, const bool *nulls,
+					const bool *replace)
+{
+	TruustWriter		 *writer = table->writer;
+	Relation			  rel = writer->rri->ri_RelationDesc;
+	TruustIndexesToUpdate indexes;
+	LockTupleMode		  lock;
+	TM_FailureData		  failure;
+
+	CHECK_FOR_INTERRUPTS();
+	change_row(table, tid, values, nulls, replace);
+	if (table_tuple_update(rel, tid, writer->slot, GetCurrentCommandId(true), InvalidSnapshot,
+						   InvalidSnapshot, true, &failure, &lock, &indexes) != TM_Ok)
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("a row of \"%s\" was changed by somebody else at the same moment",
+							   RelationGetRelationName(rel))));
+	truust_update_indexes(writer->rri, writer->slot, writer->estate, indexes);
+	writer->wrote = true;
+	ExecClearTuple(writer->slot);
+	ExecClearTuple(writer->old);
+	ResetPerTupleExprContext(writer->estate);
+}

@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * direct.h
+ *		Rows of the extension's own tables, written without a plan.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef TRUUST_DIRECT_H
+#define TRUUST_DIRECT_H
+
+#include "access/attnum.h"
+#include "nodes/parsenodes.h"
+#include "storage/itemptr.h"
+
+#define TRUUST_MAX_COLUMNS 24
+
+/*
+ * A table in schema truust and those of its columns that are written: a static
+ * variable.
+ */
+typedef struct TruustTable
+{
+	const char *name;
+	bool		unique; /* a row with its key may be there already */
+	int			n;		/* columns that are given; an identity column gets its number by itself */
+	const char *columns[TRUUST_MAX_COLUMNS];
+
+	/* found at first use, forgotten when the table changes */
+	Oid					 relation; /* InvalidOid: not known */
+	bool				 plain;
+	AttrNumber			 attnums[TRUUST_MAX_COLUMNS];
+	AttrNumber			 identity; /* 0: none */
+	Oid					 sequence;
+	struct TruustWriter *writer;
+	bool				 listed;
+	struct TruustTable	*next; /* of those that are listed */
+} TruustTable;
+
+/*
+ * Open the table for rows that follow, as the current user, who must have the
+ * rights that are named (ACL_INSERT, ACL_UPDATE).  False: the table is for SQL to
+ * write to, and nothing was opened.
+ */
+extern bool truust_table_open(TruustTable *table, AclMode rights);
+
+/*
+ * Insert a row.  False: there is one with its key, and nothing was done.  *id
+ * gets the number of its identity column, unless id is NULL.  Raises what an
+ * INSERT would raise.
+ */
+extern bool truust_table_insert(TruustTable *table, const Datum *values, const bool *nulls,
+								int64 *id);
+
+/*
+ * Update the row at tid, which this transaction has locked: the columns that
+ * replace says, no others.  Its key must stay.  Raises a serialization failure
+ * where the row is not that one any more.
+ */
+extern void truust_table_update(TruustTable *table, ItemPointer tid, const Datum *values,
+								const bool *nulls, const bool *replace);
+
+/* Close it.  What was written is visible to the commands that follow. */
+extern void truust_table_close(TruustTable *table);
+
+#endif /* TRUUST_DIRECT_H */
