@@ -203,7 +203,7 @@ truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *accoun
 	int			  next = 0;
 	int			  n_done = 0;
 
-	while (next < n_calls)
+	while (next < n_calls && (next == 0 || truust_http_has_room()))
 	{
 		begin_call(&calls[next], next, &wires[next], account);
 		next++;

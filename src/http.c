@@ -63,14 +63,24 @@ count_unconnected(void)
 	return n;
 }
 
+bool
+truust_http_has_room(void)
+{
+	truust_http_open();
+	return truust_http_reserve(n_running > 0 ? count_unconnected() : 0);
+}
+
 void
 truust_http_start(TruustHttpRequest *req)
 {
 	TruustHttpTransfer *t;
 	CURLMcode			code;
 
-	truust_http_open();
-	truust_http_reserve(n_running > 0 ? count_unconnected() : 0);
+	if (!truust_http_has_room())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not open another connection: too many open files"),
+				 errhint("Raise max_files_per_process, or lower the number of requests at once.")));
 	truust_http_reap();
 	if (n_running == 0)
 		truust_http_prepare_wait();

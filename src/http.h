@@ -57,6 +57,13 @@ extern void truust_http_init(void);
 extern void truust_http_start(TruustHttpRequest *req);
 
 /*
+ * Whether the server's account of open files has room for one request more;
+ * starting one where there is none raises an error.  Who has others in flight
+ * waits for them instead.
+ */
+extern bool truust_http_has_room(void);
+
+/*
  * Wait until at least one started request is done, the latch is set, or
  * timeout_ms (-1: no limit) ran out; serves interrupts
  * (CHECK_FOR_INTERRUPTS) in between.  Returns a finished request or NULL.

@@ -124,9 +124,9 @@ extern void truust_http_open(void);
 
 /*
  * Take file descriptors for one more request in the server's account, given
- * that n requests have no connection yet.  Raises where there are none left.
+ * that n requests have no connection yet.  False: there are none left.
  */
-extern void truust_http_reserve(int n);
+extern bool truust_http_reserve(int n);
 
 /* Let libcurl find out about kept connections that the peer has closed.  Never raises. */
 extern void truust_http_reap(void);

@@ -56,6 +56,7 @@
 
 #define MAX_EVENTS 64 /* taken from the epoll set at once */
 #define MAX_KEPT_CONNECTIONS 64L
+#define MIN_KEPT_CONNECTIONS 4L /* where files are short */
 #define SOCKETS_PER_REQUEST 2
 #define FIRST_SOCKETS 64
 #define NO_TIMER PG_INT64_MAX
@@ -84,6 +85,7 @@ static struct
 	int			  last_used;		/* descriptor, -1: none */
 	WaitEventSet *short_set;		/* latch and ... */
 	int			  short_fd;			/* this socket; -1: one that is closed */
+	long		  max_kept;			/* connections that libcurl keeps */
 	int			  n_reserved;		/* descriptors in the server's account that are not open */
 	bool		  account_in_doubt; /* sockets may have been closed without a word */
 	bool		  signals_blocked;
@@ -272,7 +274,18 @@ truust_http_reap(void)
 			retire(events[i].data.fd);
 }
 
-void
+/* Files are short: let libcurl close more of the connections that come free. */
+static void
+keep_fewer(void)
+{
+	long kept = Max(engine.max_kept / 2, MIN_KEPT_CONNECTIONS);
+
+	if (kept < engine.max_kept)
+		(void) curl_multi_setopt(engine.multi, CURLMOPT_MAXCONNECTS, kept);
+	engine.max_kept = kept;
+}
+
+bool
 truust_http_reserve(int n)
 {
 	int wanted = SOCKETS_PER_REQUEST * (n + 1);
@@ -286,11 +299,10 @@ truust_http_reserve(int n)
 	}
 	while (engine.n_reserved < wanted && AcquireExternalFD())
 		engine.n_reserved++;
-	if (engine.n_reserved < n + 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not open another connection: too many open files"),
-				 errhint("Raise max_files_per_process, or lower the number of requests at once.")));
+	if (engine.n_reserved < wanted)
+		keep_fewer();
+	/* one that is kept and idle will do, too */
+	return engine.n_reserved + engine.n_idle > n;
 }
 
 /* ---- libcurl at work ---- */
@@ -488,6 +500,7 @@ open_multi(void)
 	(void) curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	(void) curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
 	(void) curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, MAX_KEPT_CONNECTIONS);
+	engine.max_kept = MAX_KEPT_CONNECTIONS;
 	engine.multi = multi;
 	engine.timer = NO_TIMER;
 }

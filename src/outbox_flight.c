@@ -242,6 +242,8 @@ truust_flights_start(long *wait)
 			continue; /* taken back by the next round */
 		if (truust_lane_room(flight->lane, truust_outbox.n_flying) == 0)
 			continue;
+		if (truust_outbox.n_flying > 0 && !truust_http_has_room())
+			break;
 		if (!truust_rate_take(wait))
 			break;
 		start(flight);

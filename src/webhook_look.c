@@ -509,7 +509,8 @@ truust_looks_run(struct TruustLooking *looking)
 		Ask				  *ask;
 		TruustHttpRequest *req;
 
-		while (in_flight < truust_max_connections && (ask = next_ask(looking, &next)) != NULL)
+		while (in_flight < truust_max_connections && (in_flight == 0 || truust_http_has_room()) &&
+			   (ask = next_ask(looking, &next)) != NULL)
 		{
 			start(ask);
 			in_flight++;

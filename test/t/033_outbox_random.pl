@@ -92,7 +92,7 @@ for my $seed ($first_seed .. $first_seed + $runs - 1)
 
 	srand $seed;
 	$f->start_over;
-	$t->sim(POST => 'settings', { delay_ms => 400 });
+	$t->sim(POST => 'settings', { delay_ms => 1500 });
 	misbehave($seed) unless $calm;
 	my $committed = enqueue_by_chance($seed);
 	wait_for_many($seed) if $calm;

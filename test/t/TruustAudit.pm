@@ -251,7 +251,13 @@ sub audit
 	my $t = $self->{t};
 	my @wrong;
 
-	ok($t->settled($seconds // 120), "$name: all end") or diag $t->sql('SELECT id, operation, state, next_attempt_at, error FROM truust.requests WHERE state IN (\'queued\', \'sending\') LIMIT 5');
+	ok($t->settled($seconds // 120), "$name: all end") or diag $t->sql(<<~'SQL');
+		SELECT state, operation, count(*), now(), min(next_attempt_at), max(next_attempt_at), max(attempts), max(looks), max(error)
+			FROM truust.requests WHERE state IN ('queued', 'sending') GROUP BY 1, 2 ORDER BY 1, 2;
+		SELECT * FROM truust_status();
+		SELECT pid, backend_type, state, wait_event_type, wait_event, now() - xact_start, query FROM pg_stat_activity WHERE backend_type LIKE 'truust%';
+		SELECT now() - sent_at, created_at, * FROM truust.requests WHERE state = 'sending' ORDER BY id LIMIT 3;
+		SQL
 	my $n = $t->sql('SELECT count(*) FROM truust.requests');
 	push @wrong, "there are $n requests instead of $committed" if $n != $committed;
 	push @wrong, $self->_audit_states;
