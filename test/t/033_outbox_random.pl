@@ -19,7 +19,7 @@ use TruustOutbox;
 my ($runs, $first_seed) = TruustFaults::runs(10);
 my $t = TruustOutbox->new(conf => "truust.max_in_flight = 250\ntruust.settle_time = 3s\n");
 my $f = TruustAudit->new($t);
-$t->sql(q{ALTER SERVER truust OPTIONS (SET request_timeout '15000')});
+$t->sql(q{ALTER SERVER truust OPTIONS (SET request_timeout '100000')});
 
 # Transactions that enqueue; returns how many requests were committed.
 sub enqueue_by_chance
