@@ -96,12 +96,32 @@ pause_for_repeat(Call *call, const TruustAnswer *answer)
 	return true;
 }
 
+/*
+ * CONTEXT: which of many it was.  Without the query, which may name a person;
+ * and no address that the API has made up, because that is as good as a key.
+ */
 static void
-throw_failure(const Call *call, const TruustAnswer *answer)
+name_request(void *arg)
 {
-	const char *operation = psprintf("truust_%s", call->wire->endpoint->name);
-	bool		is_write = strcmp(call->wire->endpoint->method, "GET") != 0;
+	const Call *call = arg;
+	const char *url = call->wire->url;
+	size_t		base_len = strlen(call->account->base_url);
 
+	if (call->wire->endpoint->path[0] == '\0' ||
+		strncmp(url, call->account->base_url, base_len) != 0)
+		return;
+	url += base_len;
+	errcontext("request %s %.*s", call->wire->endpoint->method, (int) strcspn(url, "?"), url);
+}
+
+static void
+throw_failure(Call *call, const TruustAnswer *answer)
+{
+	ErrorContextCallback context = {error_context_stack, name_request, call};
+	const char			*operation = psprintf("truust_%s", call->wire->endpoint->name);
+	bool				 is_write = strcmp(call->wire->endpoint->method, "GET") != 0;
+
+	error_context_stack = &context;
 	if (call->req.outcome != TRUUST_ANSWERED)
 		truust_throw_outcome(operation, call->req.outcome, call->req.cause, call->req.maybe_sent,
 							 is_write);

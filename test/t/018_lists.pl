@@ -170,6 +170,7 @@ like($err, qr/ERROR:  22004: /, 'a null among them is refused');
 is(($sim->count)[0], 0, '... before anything is sent');
 ($out, $err) = $node->run("SELECT id FROM truust_get_orders(ARRAY[$first, 1, $last])", "SELECT id FROM truust_get_orders(ARRAY[$last])");
 like($err, qr/ERROR:  P0002: /, 'one that is not there is an error');
+like($err, qr{^CONTEXT:  request GET /orders/1$}m, '... and says which');
 is($out, $last, '... and the next call works');
 $sim->rule(operation => 'getOrder', after => 20, do => 'hang');
 ($out, $err) = $node->run("SET statement_timeout = '300ms'", "SELECT count(*) FROM truust_get_orders(ARRAY(SELECT generate_series(${first}::bigint, $last)))",
@@ -181,6 +182,8 @@ $node->option(max_retries => 3);
 $sim->rule(operation => 'getOrder', times => 5, do => 'status', status => 503);
 is(value("SELECT count(*) FROM truust_get_orders(ARRAY(SELECT generate_series(${first}::bigint, $last)))"), 250, 'what fails is sent again, the others do not wait');
 $sim->no_rules;
+($out, $err) = $node->run(q{SELECT id FROM truust_list_orders(status => 'NOPE', query => 'ada@example.test')});
+like($err, qr{^CONTEXT:  request GET /orders$}m, 'what was looked for does not get into the log by an error');
 
 # Payins, payouts and customers the same way.
 my $uuid = value(q{SELECT uuid FROM truust_create_customer(name => 'Ada', email => 'ada@example.test')});
