@@ -34,6 +34,12 @@ extern int truust_json_read_escape(const char *p, const char *end, pg_wchar *cha
 extern Jsonb *truust_json_scan(const char *text, size_t len);
 
 /*
+ * A container as jsonb; its objects' fields are in jsonb's order and each is
+ * there once.  expected: about as many bytes.  NULL where it is too large.
+ */
+extern Jsonb *truust_json_build(const JsonbValue *root, Size expected);
+
+/*
  * In a PG_CATCH: the caught error as text in cxt, where it is one that the
  * data caused; any other goes on its way.  cxt is current afterwards.
  */

@@ -445,7 +445,7 @@ truust_json_scan(const char *text, size_t len)
 		next_byte(&s) == '\0' && s.p == s.end)
 	{
 		MemoryContextSwitchTo(old);
-		result = JsonbValueToJsonb(&root);
+		result = truust_json_build(&root, len);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);

@@ -281,7 +281,8 @@ is(value("SELECT id FROM truust_get_order($order)"), $order, 'the next call work
 		BEGIN RETURN $1::jsonb -> 'data'; EXCEPTION WHEN data_exception THEN RETURN NULL; END $$;
 		CREATE TEMP TABLE read AS SELECT n, pg_temp.ours() AS ours, pg_temp.theirs('{"data":{"raw":' || text || '}}') AS theirs FROM documents ORDER BY n;
 		SELECT count(*), bool_and(ours IS NOT DISTINCT FROM theirs AND jsonb_send(ours) IS NOT DISTINCT FROM jsonb_send(theirs)
-				AND jsonb_hash(ours) IS NOT DISTINCT FROM jsonb_hash(theirs)),
+				AND jsonb_hash(ours) IS NOT DISTINCT FROM jsonb_hash(theirs)
+				AND record_image_eq(ROW(ours), ROW(theirs))),
 			bool_and(theirs IS NOT NULL) FILTER (WHERE n <= 400), count(*) FILTER (WHERE theirs IS NULL) BETWEEN 150 AND 399
 		FROM read;
 		SQL
