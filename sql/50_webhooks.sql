@@ -72,8 +72,8 @@ COMMENT ON FUNCTION truust_receive_webhook(bytea, text, jsonb) IS 'Takes a webho
 CREATE FUNCTION truust_receive_webhook(body text, event text DEFAULT NULL, headers jsonb DEFAULT NULL)
 RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'truust_receive_webhook';
-COMMENT ON FUNCTION truust_receive_webhook(text, text, jsonb) IS 'The same for a body given as text, which is kept in the database''s encoding.';
+AS 'MODULE_PATHNAME', 'truust_receive_webhook_text';
+COMMENT ON FUNCTION truust_receive_webhook(text, text, jsonb) IS 'The same for a body given as text, which is kept in UTF-8, as JSON is sent, whatever the database''s encoding (as it is in a database of SQL_ASCII).';
 
 -- Handlers
 

@@ -16,6 +16,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -29,6 +30,7 @@
 
 PG_FUNCTION_INFO_V1(truust_intake);
 PG_FUNCTION_INFO_V1(truust_receive_webhook);
+PG_FUNCTION_INFO_V1(truust_receive_webhook_text);
 
 static void
 check_size(Size size)
@@ -120,12 +122,9 @@ truust_intake(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(tuple);
 }
 
-/*
- * truust_receive_webhook(body, event, headers): for bytea and for text, whose
- * bytes are the same thing.
- */
-Datum
-truust_receive_webhook(PG_FUNCTION_ARGS)
+/* The other arguments are event and headers; body NULL: the caller's mistake. */
+static Datum
+receive(FunctionCallInfo fcinfo, bytea *body)
 {
 	static TruustStatement insert = {"INSERT INTO truust.webhooks (event, headers, body, server) "
 									 "VALUES ($1, $2, $3, $4) RETURNING id",
@@ -137,14 +136,14 @@ truust_receive_webhook(PG_FUNCTION_ARGS)
 	bool				   isnull;
 	TruustRoleState		   state;
 
-	if (PG_ARGISNULL(0))
+	if (body == NULL)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("the body of a webhook must not be null")));
 	values[0] = PG_GETARG_DATUM(1);
 	values[1] = PG_GETARG_DATUM(2);
-	values[2] = PointerGetDatum(PG_GETARG_BYTEA_PP(0));
+	values[2] = PointerGetDatum(body);
 	values[3] = CStringGetTextDatum(truust_server);
-	check_size(VARSIZE_ANY_EXHDR(DatumGetPointer(values[2])));
+	check_size(VARSIZE_ANY_EXHDR(body));
 
 	SPI_connect();
 	truust_owner_enter(&state, false);
@@ -153,4 +152,37 @@ truust_receive_webhook(PG_FUNCTION_ARGS)
 	truust_owner_leave(&state);
 	SPI_finish();
 	PG_RETURN_DATUM(id);
+}
+
+/*
+ * truust_receive_webhook(body bytea, event, headers)
+ */
+Datum
+truust_receive_webhook(PG_FUNCTION_ARGS)
+{
+	return receive(fcinfo, PG_ARGISNULL(0) ? NULL : PG_GETARG_BYTEA_PP(0));
+}
+
+/* A text as the sender wrote it: in UTF-8, as JSON is, whatever the database's encoding. */
+static bytea *
+in_utf8(text *body)
+{
+	int	  len = VARSIZE_ANY_EXHDR(body);
+	char *converted;
+
+	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
+		return (bytea *) body;
+	converted = pg_server_to_any(VARDATA_ANY(body), len, PG_UTF8);
+	if (converted == VARDATA_ANY(body))
+		return (bytea *) body;
+	return (bytea *) cstring_to_text(converted);
+}
+
+/*
+ * truust_receive_webhook(body text, event, headers)
+ */
+Datum
+truust_receive_webhook_text(PG_FUNCTION_ARGS)
+{
+	return receive(fcinfo, PG_ARGISNULL(0) ? NULL : in_utf8(PG_GETARG_TEXT_PP(0)));
 }

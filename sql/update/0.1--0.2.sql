@@ -6,6 +6,12 @@
 -- A way that is made dear by enable_seqscan is not worth compiling.
 ALTER FUNCTION truust.measure(text, bigint) SET jit = off;
 
+-- A body given as text is kept in UTF-8.
+CREATE OR REPLACE FUNCTION truust_receive_webhook(body text, event text DEFAULT NULL, headers jsonb DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'truust_receive_webhook_text';
+
 -- Whoever has the privilege read may read truust.stats too.
 CREATE OR REPLACE VIEW truust.privileges AS
     WITH named (privilege, name) AS (

@@ -262,22 +262,32 @@ settle(Worker *worker)
 	database_close(worker->database);
 }
 
+/* Insert, waiting until `until` (monotonic), but not less than a statement needs. */
+static DatabaseResult
+insert(Worker *worker, Webhook **rows, size_t count, bool plain, int64_t until)
+{
+	int64_t left_ms = (until - clock_monotonic_us()) / 1000;
+
+	return database_insert(worker->database, rows, count, plain,
+						   left_ms < COMMIT_MIN_MS ? COMMIT_MIN_MS : (int) left_ms);
+}
+
 /*
  * Commit the rows and set the outcome of each that was dealt with.  Returns
  * how many of them, from the left, were: fewer than `count` when the database
- * failed or `until` (monotonic) has come.  A row that it refuses is found by
- * halving.
+ * failed or `until` (monotonic) has come.  A row that it refuses, or has no
+ * characters for, is found by halving.
  */
 static size_t
 deliver(Worker *worker, Webhook **rows, size_t count, int64_t until, DatabaseResult *result)
 {
 	int64_t begin = clock_monotonic_us();
-	int64_t left_ms = (until - begin) / 1000;
 	size_t	half = count / 2;
 	size_t	dealt;
 
-	*result = database_insert(worker->database, rows, count,
-							  left_ms < COMMIT_MIN_MS ? COMMIT_MIN_MS : (int) left_ms);
+	*result = insert(worker, rows, count, false, until);
+	if (*result == DATABASE_FOREIGN && count == 1)
+		*result = insert(worker, rows, count, true, until);
 	if (*result == DATABASE_COMMITTED)
 	{
 		metrics_count_commit(count, clock_monotonic_us() - begin);
@@ -285,7 +295,7 @@ deliver(Worker *worker, Webhook **rows, size_t count, int64_t until, DatabaseRes
 			rows[i]->outcome = WEBHOOK_STORED;
 		return count;
 	}
-	if (*result != DATABASE_REFUSED && *result != DATABASE_TOO_LARGE)
+	if (*result != DATABASE_REFUSED && *result != DATABASE_TOO_LARGE && *result != DATABASE_FOREIGN)
 		return 0;
 	if (count == 1)
 	{
@@ -293,7 +303,7 @@ deliver(Worker *worker, Webhook **rows, size_t count, int64_t until, DatabaseRes
 		if (log_due(&row_refused, 1))
 			log_warning("the database refused a webhook of %zu bytes: %s", rows[0]->body_len,
 						database_message(worker->database));
-		rows[0]->outcome = *result == DATABASE_REFUSED ? WEBHOOK_REFUSED : WEBHOOK_TOO_LARGE;
+		rows[0]->outcome = *result == DATABASE_TOO_LARGE ? WEBHOOK_TOO_LARGE : WEBHOOK_REFUSED;
 		return 1;
 	}
 	dealt = deliver(worker, rows, half, until, result);

@@ -9,6 +9,7 @@
 #include "database.h"
 #include "clock.h"
 #include "log.h"
+#include "plain.h"
 
 #include <arpa/inet.h>
 #include <endian.h>
@@ -318,8 +319,40 @@ put_element(Param *param, int lead, const void *data, size_t size)
 	return true;
 }
 
+/* The same for a text that is to be in ASCII. */
 static bool
-build_params(Database *database, Webhook *const *rows, size_t count)
+put_plain_element(Param *param, int lead, const char *text, size_t size)
+{
+	bool	 in_json = lead >= 0;
+	size_t	 most = sizeof(uint32_t) + 1 + size * PLAIN_GROWTH;
+	char	*place;
+	size_t	 all;
+	uint32_t wire;
+
+	if (text == NULL)
+		return put_int32(param, UINT32_MAX);
+	place = param_extend(param, most);
+	if (place == NULL)
+		return false;
+	if (in_json)
+		place[sizeof(wire)] = (char) lead;
+	all = (in_json ? 1 : 0) +
+		  plain_write(place + sizeof(wire) + (in_json ? 1 : 0), text, size, in_json);
+	wire = htonl((uint32_t) all);
+	memcpy(place, &wire, sizeof(wire));
+	param->used -= most - sizeof(wire) - all;
+	return true;
+}
+
+static bool
+put_text(Param *param, int lead, const char *text, size_t size, bool plain)
+{
+	return plain ? put_plain_element(param, lead, text, size)
+				 : put_element(param, lead, text, size);
+}
+
+static bool
+build_params(Database *database, Webhook *const *rows, size_t count, bool plain)
 {
 	static const uint32_t types[N_ARRAYS] = {OID_TIMESTAMPTZ, OID_TEXT, OID_JSONB, OID_BYTEA};
 	Param				 *params = database->params;
@@ -336,8 +369,8 @@ build_params(Database *database, Webhook *const *rows, size_t count)
 		const int	   jsonb_version = 1;
 
 		if (!put_element(&params[0], -1, &time, sizeof(time)) ||
-			!put_element(&params[1], -1, row->event, row->event_len) ||
-			!put_element(&params[2], jsonb_version, row->headers, row->headers_len) ||
+			!put_text(&params[1], -1, row->event, row->event_len, plain) ||
+			!put_text(&params[2], jsonb_version, row->headers, row->headers_len, plain) ||
 			!put_element(&params[3], -1, row->body ? (const void *) row->body : "", row->body_len))
 			return false;
 	}
@@ -372,6 +405,8 @@ judge_error(Database *database, const PGresult *result)
 	{
 		snprintf(database->message, sizeof(database->message), "SQLSTATE %s%s%s", state,
 				 constraint ? ", constraint " : "", constraint ? constraint : "");
+		if (strcmp(state, "22P05") == 0)
+			return DATABASE_FOREIGN;
 		return strncmp(state, "54", 2) == 0 || strcmp(state, "22001") == 0 ? DATABASE_TOO_LARGE
 																		   : DATABASE_REFUSED;
 	}
@@ -436,7 +471,7 @@ wait_for_result(Database *database, int64_t until)
 }
 
 DatabaseResult
-database_insert(Database *database, Webhook *const *rows, size_t count, int timeout_ms)
+database_insert(Database *database, Webhook *const *rows, size_t count, bool plain, int timeout_ms)
 {
 	const char		*values[N_PARAMS];
 	int				 lengths[N_PARAMS];
@@ -445,7 +480,7 @@ database_insert(Database *database, Webhook *const *rows, size_t count, int time
 
 	if (!database_alive(database))
 		return DATABASE_FAILED;
-	if (!build_params(database, rows, count))
+	if (!build_params(database, rows, count, plain))
 	{
 		set_message(database, "out of memory");
 		return DATABASE_FAILED;

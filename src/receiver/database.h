@@ -18,6 +18,7 @@ typedef enum DatabaseResult
 	DATABASE_COMMITTED, /* all rows are in */
 	DATABASE_TOO_LARGE, /* none is in: a row is too large for the server */
 	DATABASE_REFUSED,	/* none is in: a row is not acceptable */
+	DATABASE_FOREIGN,	/* none is in: its encoding lacks a character of a row's text */
 	DATABASE_FAILED,	/* none is in: the server cannot do it now */
 	DATABASE_LOST,		/* connection lost: they may be in or not */
 	DATABASE_SLOW		/* no answer in time: see database_settle() */
@@ -55,10 +56,12 @@ extern bool database_alive(Database *database);
 
 /*
  * Insert `count` rows in one transaction and wait `timeout_ms` for its commit.
- * The rows are copied: the caller may free them whatever the result is.
+ * `plain`: event and headers in ASCII (plain.h), for rows that were
+ * DATABASE_FOREIGN.  The rows are copied: the caller may free them whatever the
+ * result is.
  */
 extern DatabaseResult database_insert(Database *database, Webhook *const *rows, size_t count,
-									  int timeout_ms);
+									  bool plain, int timeout_ms);
 
 /*
  * After DATABASE_SLOW: wait `timeout_ms` more for the result.  While it is

@@ -238,7 +238,10 @@ collect_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name
 	return MHD_YES;
 }
 
-/* The inside of a JSON string.  Bytes that are not UTF-8 are read as Latin-1. */
+/*
+ * The inside of a JSON string.  Bytes that are not UTF-8 are read as Latin-1, and written as characters rather than as
+ * escapes, which not every database can read.
+ */
 static void
 put_json_inside(Text *text, const char *data, size_t size, bool lower)
 {
@@ -252,7 +255,9 @@ put_json_inside(Text *text, const char *data, size_t size, bool lower)
 			c |= 0x20;
 		if (c == '"' || c == '\\')
 			text_put(text, (char[]){'\\', (char) c}, 2);
-		else if (length == 0 || c < ' ' || c == 0x7f)
+		else if (length == 0)
+			text_put(text, (char[]){(char) (0xc0 | c >> 6), (char) (0x80 | (c & 0x3f))}, 2);
+		else if (c < ' ' || c == 0x7f)
 			text_put(text, escaped, (size_t) snprintf(escaped, sizeof(escaped), "\\u%04x", c));
 		else if (length == 1)
 			text_put(text, (char[]){(char) c}, 1);
