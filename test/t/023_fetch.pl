@@ -1,0 +1,206 @@
+# What the API says and not what a body says: one look for each order of a batch, many at once and never inside a
+# transaction; an API that is away, slow or refuses delays and drops nothing; what webhooks missed is found by looking.
+use strict;
+use warnings FATAL => 'all';
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TruustOutbox;
+
+my $t = TruustOutbox->new(name => 'fetch', conf => <<~CONF);
+	truust.webhook_trust = fetch
+	truust.sync_interval = 0
+	truust.max_connections = 8
+	CONF
+my $node = $t->node;
+my $EMPTY = q{NOT EXISTS (SELECT FROM truust.webhooks WHERE state <> 'dead')};
+
+$t->sql(<<~'SQL');
+	CREATE TABLE heard (order_id bigint, event text, status text);
+	CREATE FUNCTION hear(e truust_event) RETURNS void LANGUAGE sql AS $$
+		INSERT INTO public.heard VALUES (e.order_id, e.event, e.status) $$;
+	SELECT truust_on('*', 'hear(truust_event)');
+	SQL
+
+# So many orders there, of which nobody tells; returns the first and the last.
+sub orders
+{
+	my ($count, $status) = @_;
+	my $made = $t->sim(POST => 'orders/bulk', { count => $count, status => $status });
+	return ($made->{first_id}, $made->{last_id});
+}
+
+# An order moves at Truust, and no webhook says so.
+sub move
+{
+	my ($status, @ids) = @_;
+	$t->sim(POST => "orders/$_/status", { status => $status }) for @ids;
+	return;
+}
+
+# A webhook for each of these orders; what it claims is in the event's name and the status.
+sub webhooks
+{
+	my ($first, $last, $event, $status) = @_;
+	$t->sql(qq{SELECT count(truust_receive_webhook(format('[{"escrow": {"id": "%s", "status": "$status"}}]', i), '$event'))
+		FROM generate_series($first, $last) i});
+	return;
+}
+
+sub statuses
+{
+	my ($first, $last) = @_;
+	return $t->sql("SELECT string_agg(DISTINCT status, ' ') || ' ' || count(*) FROM truust.orders WHERE id BETWEEN $first AND $last");
+}
+
+sub clear { return $t->sim(DELETE => 'requests') }
+sub no_rules { return $t->sim(DELETE => 'rules') }
+
+# ---------------------------------------------------------------- once for each order, many at once, in no transaction
+
+my ($first, $last) = orders(50, 'ACCEPTED');
+clear();
+$t->sql(q{SELECT truust_pause('webhooks')});
+webhooks($first, $last, 'order.published', 'PUBLISHED');
+webhooks($first, $last, 'order.accepted', 'ACCEPTED');
+webhooks($first, $last, 'order.accepted', 'ACCEPTED');
+webhooks($first, $last, 'order.whatever', 'ACCEPTED');
+$t->sql(q{SELECT truust_resume('webhooks')});
+ok($t->wait_for($EMPTY), 'a batch of four events for each order is applied');
+is($t->calls('getOrder'), 50, 'each order was looked at once');
+is(statuses($first, $last), 'ACCEPTED 50', 'and has the status that the API gives');
+is($t->sql('SELECT count(*) FROM heard WHERE status <> ' . q{'ACCEPTED'} . " AND event <> 'order.published'"), 0, 'as handlers were told');
+
+($first, $last) = orders(30, 'PUBLISHED');
+clear();
+$t->sim(POST => 'rules', { operation => 'getOrder', do => 'hang', times => 0 });
+webhooks($first, $last, 'order.published', 'PUBLISHED');
+ok($t->wait_until(sub { $t->calls('getOrder') == 8 }), 'as many requests at once as truust.max_connections');
+for my $try (1 .. 5)
+{
+	is($t->sql(q{SELECT count(*), count(xact_start), count(backend_xmin) FROM pg_stat_activity WHERE backend_type = 'truust webhooks'}),
+		'1|0|0', "while the API does not answer there is no transaction ($try)");
+}
+is($t->sql(q{SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+	WHERE a.backend_type = 'truust webhooks' AND l.relation IS NOT NULL}), 0, 'and no lock on a table');
+is($t->error(qq{SET lock_timeout = '5s';\nBEGIN;\nLOCK TABLE truust.webhooks, truust.orders;\nCOMMIT;\nVACUUM truust.webhooks}), '', 'nobody waits for it');
+is($t->calls('getOrder'), 8, 'no more requests than that meanwhile');
+no_rules();
+ok($t->wait_for($EMPTY), 'when it answers, all are applied');
+is(statuses($first, $last), 'PUBLISHED 30', 'with what it says');
+
+# ---------------------------------------------------------------- an API that is away, slow, or refuses
+
+sub fails_for_a_while
+{
+	my ($name, $fail, $mend, $enough) = @_;
+	my ($from, $to) = orders(20, 'PUBLISHED');
+
+	clear();
+	$fail->();
+	webhooks($from, $to, 'order.published', 'PUBLISHED');
+	ok($t->wait_until($enough), "$name: it is tried");
+	is($t->sql('SELECT count(*) FROM truust.webhooks WHERE state <> ' . q{'dead'}), 20, "$name: nothing is dropped");
+	is($t->sql(q{SELECT count(*) FROM truust.webhooks WHERE state = 'dead'}), 0, "$name: and nothing given up");
+	is($t->sql("SELECT count(*) FROM truust.orders WHERE id BETWEEN $from AND $to"), 0, "$name: and nothing applied at a body's word");
+	$mend->();
+	ok($t->wait_for($EMPTY), "$name: applied when it is over");
+	is(statuses($from, $to), 'PUBLISHED 20', "$name: as the API says");
+	return;
+}
+
+sub says
+{
+	my ($like) = @_;
+	return sub { return $t->sql(q{SELECT last_error FROM truust_status() WHERE worker = 'webhooks'}) =~ $like };
+}
+
+fails_for_a_while('away', sub { $t->kill_simulator }, sub { $t->start_simulator }, says(qr/left alone for \d+ ms/));
+for my $case ([ 503, qr/left alone.*503/s ], [ 401, qr/left alone.*(401|key)/s ], [ 429, qr/left alone for \d{4,} ms/, { 'Retry-After' => '1' } ])
+{
+	my ($status, $like, $headers) = @$case;
+	fails_for_a_while($status, sub {
+		$t->sim(POST => 'rules', { operation => 'getOrder', do => 'status', status => $status, times => 0, $headers ? (headers => $headers) : () });
+	}, \&no_rules, says($like));
+}
+fails_for_a_while('slow', sub { $t->sim(POST => 'rules', { operation => 'getOrder', do => 'hang', times => 0 }) }, \&no_rules,
+	sub { return $t->calls('getOrder') > 0 });
+
+# ---------------------------------------------------------------- forged and unknown
+
+($first, $last) = orders(5, 'PUBLISHED');
+$t->sql('TRUNCATE heard');
+clear();
+webhooks($first, $last, 'order.released', 'RELEASED');
+ok($t->wait_for($EMPTY), 'forged bodies are dealt with');
+is($t->calls('getOrder'), 5, 'at the cost of one look each');
+is($t->sim(GET => 'requests/count')->{count}, 5, 'and of nothing else');
+is($t->sql("SELECT count(*) FROM truust.orders WHERE id BETWEEN $first AND $last AND status <> 'PUBLISHED'"), 0, 'no order is what they claim');
+is($t->sql(q{SELECT count(*) FROM heard WHERE status = 'RELEASED' OR event = 'order.released'}), 0, 'no handler hears of it');
+
+webhooks(999_999_999, 999_999_999, 'order.released', 'RELEASED');
+ok($t->wait_for(q{EXISTS (SELECT FROM truust.dead_letters)}), 'an order that the account does not know is a dead letter');
+like($t->sql('SELECT reason FROM truust.dead_letters'), qr/does not know order 999999999/, 'with that reason');
+$t->sql(q{SELECT truust_discard_webhook(id, 'unknown') FROM truust.dead_letters});
+is($t->sql('SELECT count(*) FROM truust.dead_letters'), 0, 'which can be discarded');
+
+# ---------------------------------------------------------------- truust_sync_orders()
+
+sub sync
+{
+	return $t->sql(q{SELECT * FROM truust_sync_orders(now() - interval '1 day') ORDER BY 1});
+}
+
+sync();
+ok($t->wait_for($EMPTY), 'all orders are known');
+is(sync(), '', 'truust_sync_orders(): nothing has drifted');
+($first, $last) = orders(120, 'PUBLISHED');
+move('ACCEPTED', 100_001 .. 100_003);
+move('RELEASED', 100_004);
+clear();
+$t->sim(POST => 'rules', { operation => 'listOrders', do => 'status', status => 422, after => 1 });
+isnt($t->error(q{SELECT * FROM truust_sync_orders(now() - interval '1 day')}), '', 'it is ended amid the list');
+is($t->sql('SELECT count(*) FROM truust.webhooks'), 0, 'nothing of it stays');
+no_rules();
+clear();
+is(sync(), join("\n", '100004|truust|ACCEPTED|RELEASED', map { "$_|truust||PUBLISHED" } $first .. $last), 'done again, it reports what drifted');
+cmp_ok($t->calls('listOrders'), '<=', 4, 'with a page for each hundred');
+ok($t->wait_for($EMPTY), 'and heals it');
+is(statuses(100_004, 100_004), 'RELEASED 1', 'an order that is known');
+is(statuses($first, $last), 'PUBLISHED 120', 'and those that are not');
+is($t->sql("SELECT DISTINCT source FROM truust.events WHERE order_id BETWEEN $first AND $last"), 'sync', 'whose history says by what');
+is(sync(), '', 'then nothing has drifted');
+
+# Together with webhooks of the same orders.
+$t->sql(q{SELECT truust_pause('webhooks')});
+move('ACCEPTED', $first .. $first + 9);
+sync();
+move('RELEASED', $first .. $first + 9);
+webhooks($first, $first + 9, 'order.released', 'RELEASED');
+webhooks($first, $first + 9, 'order.accepted', 'ACCEPTED');
+sync();
+$t->sql(q{SELECT truust_resume('webhooks')});
+ok($t->wait_for($EMPTY), 'webhooks and looks at the same orders');
+is(statuses($first, $first + 9), 'RELEASED 10', 'end with the last status');
+is($t->sql(qq{SELECT count(*) FROM truust.events e WHERE outcome = 'applied' AND order_id BETWEEN $first AND $first + 9
+	AND previous_status = 'RELEASED' AND status <> 'RELEASED'}), 0, 'and never went back');
+is($t->sql(qq{SELECT count(*) FROM (SELECT FROM heard WHERE order_id BETWEEN $first AND $first + 9 AND status = 'RELEASED' AND event = 'order.released'
+	GROUP BY order_id HAVING count(*) > 1) twice}), 0, 'nor were told twice');
+
+# ---------------------------------------------------------------- the worker's own looks
+
+move('ACCEPTED', $first + 20 .. $first + 29);
+clear();
+$t->sql(q{ALTER SYSTEM SET truust.sync_interval = '1s'});
+$t->sql('SELECT pg_reload_conf()');
+ok($t->wait_for(qq{(SELECT count(*) = 10 FROM truust.orders WHERE id BETWEEN $first + 20 AND $first + 29 AND status = 'ACCEPTED')}),
+	'orders that stand unfinished are looked at by themselves');
+is($t->sql(qq{SELECT DISTINCT source FROM truust.events WHERE order_id BETWEEN $first + 20 AND $first + 29 AND status = 'ACCEPTED'}),
+	'sync', 'as the history says');
+is(scalar(grep { $_->{path} =~ m{/orders/(\d+)$} && $1 >= $first && $1 <= $first + 9 }
+	@{ $t->sim(GET => 'requests?operation=getOrder')->{requests} }), 0, 'finished ones are not');
+no_rules();
+
+$node->stop;
+done_testing;
