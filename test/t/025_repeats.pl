@@ -97,7 +97,8 @@ for my $case (
 	$total += $_ for @gaps;
 	like($error, qr/ERROR:  $sqlstate: /, "$what: fails");
 	cmp_ok($took, '<', 1.5 + $BUSY, "$what: within request_timeout");
-	cmp_ok($total, '<', 1.5, "$what: nothing is sent after request_timeout");
+	# ten pauses would be 20 s; a busy machine may be late with what was sent in time
+	cmp_ok($total, '<', 1.5 + $BUSY, "$what: nothing is sent after request_timeout");
 	defined $requests
 		? is(@gaps + 1, $requests, "$what: is sent once")
 		: cmp_ok(scalar @gaps, '>=', 2, "$what: is repeated meanwhile");
