@@ -119,7 +119,7 @@ CREATE FUNCTION truust_sync_orders(
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'truust_sync_orders';
-COMMENT ON FUNCTION truust_sync_orders(timestamptz) IS 'Compares the orders that were created since then (NULL: ever), and all unfinished ones that are known, with the API, and queues what had drifted to be applied like webhooks. Returns that: what was known (NULL: nothing) and what the API says. Uses the key of the caller or of the server''s owner. Errors: those of truust_list_orders().';
+COMMENT ON FUNCTION truust_sync_orders(timestamptz) IS 'Compares the orders that were created since then (NULL: ever), and all unfinished ones that are known, with the API, and queues what had drifted to be applied like webhooks. Returns that: what was known (NULL: nothing) and what the API says. An order that the API does not know is left as it is, with a warning. Uses the key of the caller or of the server''s owner. Errors: those of truust_list_orders().';
 
 CREATE FUNCTION truust_pause(what text, reason text DEFAULT NULL)
 RETURNS void

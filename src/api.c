@@ -32,6 +32,7 @@ typedef struct Call
 	int					 index; /* into wires */
 	const TruustWire	*wire;
 	const TruustAccount *account;
+	bool				 missing_ok; /* 404 is an answer: NULL */
 	TruustHttpRequest	 req;
 	int					 repeats;
 	TimestampTz			 started;
@@ -153,9 +154,9 @@ finish(Call *call, Jsonb **result)
 	truust_http_release(&call->req);
 	if (again)
 		return false;
-	if (answer.kind != TRUUST_OK)
+	if (answer.kind != TRUUST_OK && !(call->missing_ok && answer.status == 404))
 		throw_failure(call, &answer);
-	*result = answer.whole;
+	*result = answer.kind == TRUUST_OK ? answer.whole : NULL;
 	return true;
 }
 
@@ -213,7 +214,7 @@ begin_call(Call *call, int index, const TruustWire *wire, const TruustAccount *a
 }
 
 void
-truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *account,
+truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *account, bool missing_ok,
 					 void (*done)(int i, Jsonb *answer, void *arg), void *arg)
 {
 	int			  n_calls = Min(n, truust_max_connections);
@@ -225,6 +226,7 @@ truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *accoun
 
 	while (next < n_calls && (next == 0 || truust_http_has_room()))
 	{
+		calls[next].missing_ok = missing_ok;
 		begin_call(&calls[next], next, &wires[next], account);
 		next++;
 	}

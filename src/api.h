@@ -49,10 +49,12 @@ extern Jsonb *truust_api_call(const TruustWire *wire, const TruustAccount *accou
  * Many calls at once, at most truust.max_connections in flight, each with the
  * same rules.  done(i, answer, arg) is called once for each, in the order in
  * which they finish, in the caller's memory context; the answer is gone when
- * it returns.
+ * it returns.  missing_ok: where the API knows no such resource (404) the
+ * answer is NULL; else that raises like any failure.
  */
 extern void truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *account,
-								 void (*done)(int i, Jsonb *answer, void *arg), void *arg);
+								 bool  missing_ok, void (*done)(int i, Jsonb *answer, void *arg),
+								 void *arg);
 
 /* Milliseconds to pause before attempt n (from 1): exponential with jitter, from base to cap. */
 extern long truust_backoff(int attempt, long base_ms, long cap_ms);

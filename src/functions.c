@@ -233,7 +233,7 @@ truust_get_many(PG_FUNCTION_ARGS)
 		palloc_extended(sizeof(HeapTuple) * Max(state.n, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < state.n; i++)
 		truust_wire_build(&wires[i], signature, account, &ids[i], &nulls[i]);
-	truust_api_call_many(wires, state.n, account, many_done, &state);
+	truust_api_call_many(wires, state.n, account, false, many_done, &state);
 	return (Datum) 0;
 }
 

@@ -191,6 +191,7 @@ typedef struct Sync
 	Tuplestorestate		*store;
 	TupleDesc			 desc;
 	HTAB				*seen; /* ids of the list */
+	int64				*ids;  /* of the orders that are looked at one by one */
 } Sync;
 
 /* What the table has for an order; NULL: it is not there. */
@@ -315,8 +316,17 @@ compare_list(Sync *sync, TimestampTz since)
 static void
 compare_one(int i, Jsonb *answer, void *arg)
 {
-	Jsonb *order = truust_json_resource(answer);
+	Sync  *sync = arg;
+	Jsonb *order;
 
+	if (answer == NULL)
+	{
+		ereport(WARNING,
+				(errmsg("server \"%s\" knows no order " INT64_FORMAT, sync->server, sync->ids[i]),
+				 errdetail("What is known of it stays as it is.")));
+		return;
+	}
+	order = truust_json_resource(answer);
 	if (order && JB_ROOT_IS_OBJECT(order))
 		compare(arg, order, GetCurrentTimestamp());
 }
@@ -336,17 +346,20 @@ compare_unfinished(Sync *sync)
 	TruustWire			  *wires = palloc_extended(sizeof(TruustWire) * Max(n, 1), MCXT_ALLOC_HUGE);
 	int					   n_wires = 0;
 
+	sync->ids = palloc_extended(sizeof(int64) * Max(n, 1), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool  isnull;
 		Datum id = SPI_getbinval(table->vals[i], table->tupdesc, 1, &isnull);
 		int64 key = DatumGetInt64(id);
 
-		if (hash_search(sync->seen, &key, HASH_FIND, NULL) == NULL)
-			truust_wire_build(&wires[n_wires++], signature, sync->account, &id, &isnull);
+		if (hash_search(sync->seen, &key, HASH_FIND, NULL) != NULL)
+			continue;
+		truust_wire_build(&wires[n_wires], signature, sync->account, &id, &isnull);
+		sync->ids[n_wires++] = key;
 	}
 	SPI_freetuptable(table);
-	truust_api_call_many(wires, n_wires, sync->account, compare_one, sync);
+	truust_api_call_many(wires, n_wires, sync->account, true, compare_one, sync);
 }
 
 /*
