@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "api.h"
+#include "errors.h"
 
 /* Append the sentences of one field: an array of texts, or one text. */
 static void
@@ -67,6 +68,13 @@ kind_of_status(int status, TruustWanted wanted)
 	return TRUUST_UNKNOWN;
 }
 
+/* The peer's words, which may repeat the key to us; NULL stays NULL. */
+static char *
+shown(const char *words)
+{
+	return words ? truust_without_secrets(words) : NULL;
+}
+
 static void
 read_error(TruustAnswer *answer)
 {
@@ -74,8 +82,8 @@ read_error(TruustAnswer *answer)
 
 	if (answer->whole)
 	{
-		answer->message = truust_json_get_text(answer->whole, "message");
-		answer->field_lines = read_field_lines(truust_json_get(answer->whole, "errors"));
+		answer->message = shown(truust_json_get_text(answer->whole, "message"));
+		answer->field_lines = shown(read_field_lines(truust_json_get(answer->whole, "errors")));
 	}
 	initStringInfo(&text);
 	appendStringInfo(&text, "HTTP status %d", answer->status);
@@ -97,7 +105,7 @@ truust_answer_read(TruustAnswer *answer, const TruustWire *wire, const TruustHtt
 	if (req->outcome != TRUUST_ANSWERED)
 	{
 		answer->kind = req->maybe_sent ? TRUUST_UNKNOWN : TRUUST_TRY_LATER;
-		answer->error = pstrdup(req->cause);
+		answer->error = shown(req->cause);
 		return;
 	}
 
@@ -111,7 +119,7 @@ truust_answer_read(TruustAnswer *answer, const TruustWire *wire, const TruustHtt
 	else if (problem)
 	{
 		answer->kind = TRUUST_UNKNOWN;
-		answer->error = psprintf("the answer is not readable JSON: %s", problem);
+		answer->error = psprintf("the answer is not readable JSON: %s", shown(problem));
 	}
 	else if (req->response_len == 0 && req->status != 204 && wire->wanted == TRUUST_WANTS_JSON)
 	{

@@ -111,7 +111,8 @@ truust_without_secrets(const char *words)
 		if (strncmp(words, KEY_PREFIX, strlen(KEY_PREFIX)) == 0)
 		{
 			appendStringInfoString(&out, KEY_REPLACEMENT);
-			while (words < end && is_key_character(*words))
+			/* the stars of one that is replaced already, too */
+			while (words < end && (is_key_character(*words) || *words == '*'))
 				words++;
 		}
 		else
