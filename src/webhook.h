@@ -119,6 +119,7 @@ typedef struct TruustBatch
 	TruustWebhook *rows;
 	int			   n;
 	bool		   waiting_exist; /* there are rows in state retry */
+	bool		   cut;			  /* there were more rows, whose bodies were too much */
 	HTAB		  *looks;		  /* TruustLook, NULL: nothing was asked */
 } TruustBatch;
 

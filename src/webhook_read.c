@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -18,6 +19,8 @@
 #include "guc.h"
 #include "webhook.h"
 #include "worker.h"
+
+#define MAX_BATCH_BYTES (16 * 1024 * 1024) /* of bodies in one batch; one may be larger */
 
 #define ROW_COLUMNS                                                                                \
 	"w.ctid, w.id, w.event, w.body, w.server, w.source, w.received_at, w.attempts, w.order_id, "   \
@@ -52,15 +55,35 @@ read_row(TruustWebhook *row, uint64 i)
 	row->order_id = isnull ? 0 : DatumGetInt64(value);
 }
 
+/* How many of the n rows make a batch: their bodies, which are not read yet, are in memory together. */
+static uint64
+rows_that_fit(uint64 n)
+{
+	Size   bytes = 0;
+	uint64 i;
+
+	for (i = 0; i < n; i++)
+	{
+		bool isnull;
+
+		bytes += toast_raw_datum_size(truust_result(i, 4, &isnull));
+		if (i > 0 && bytes > MAX_BATCH_BYTES)
+			break;
+	}
+	return i;
+}
+
 static void
 take_rows(TruustBatch *batch, uint64 n)
 {
 	MemoryContext old = MemoryContextSwitchTo(batch->cxt);
+	uint64		  taken = rows_that_fit(n);
 	bool		  isnull;
 
-	batch->rows = n > 0 ? palloc0(sizeof(TruustWebhook) * n) : NULL;
-	batch->n = (int) n;
-	for (uint64 i = 0; i < n; i++)
+	batch->rows = n > 0 ? palloc0(sizeof(TruustWebhook) * taken) : NULL;
+	batch->n = (int) taken;
+	batch->cut = taken < n;
+	for (uint64 i = 0; i < taken; i++)
 		read_row(&batch->rows[i], i);
 	if (n > 0)
 		batch->waiting_exist = DatumGetBool(truust_result(0, 10, &isnull));

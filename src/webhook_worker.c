@@ -48,6 +48,7 @@ typedef struct BatchResult
 	int	  gone; /* applied or given up */
 	int	  left;
 	int64 last_id;
+	bool  full;		/* there may be more */
 	bool  not_ours; /* another process was at work */
 } BatchResult;
 
@@ -61,7 +62,7 @@ understand(TruustBatch *batch)
 static BatchResult
 sum_up(TruustBatch *batch)
 {
-	BatchResult result = {.n = batch->n};
+	BatchResult result = {.n = batch->n, .full = batch->cut || batch->n >= truust_batch_size};
 
 	for (int i = 0; i < batch->n; i++)
 	{
@@ -223,8 +224,8 @@ cycle(void)
 	}
 	if (due.not_ours || new.not_ours)
 		return LEFT_PAUSE;
-	position = new.n < truust_batch_size ? 0 : new.last_id;
-	if (position != 0 || (due.n == truust_batch_size && due.left < due.n))
+	position = new.full ? new.last_id : 0;
+	if (position != 0 || (due.full && due.left < due.n))
 		return 0;
 	if (do_chores() == 0)
 		return 0;
