@@ -17,16 +17,15 @@ my $UPGRADE = "$FindBin::RealBin/../upgrade";
 my ($CURRENT) = slurp_file("$FindBin::RealBin/../../truust.control") =~ /^default_version = '(.*)'/m;
 my @old = sort map { /truust--(.*)\.sql$/ } glob "$UPGRADE/truust--*.sql";
 
-my $extensions = `$ENV{PG_CONFIG} --sharedir`;
-chomp $extensions;
-$extensions .= '/extension';
-File::Copy::copy("$UPGRADE/truust--$_.sql", "$extensions/truust--$_.sql") or die "truust--$_.sql cannot be installed in $extensions: $!" for @old;
-
 my $t = TruustOutbox->new(name => 'upgrade', bare => 1, conf => <<~CONF);
 	truust.webhook_trust = body
 	truust.max_attempts = 1
 	CONF
 my $node = $t->node;
+
+# where this server looks for extensions
+my $extensions = $t->sql(q{SELECT setting FROM pg_config WHERE name = 'SHAREDIR'}) . '/extension';
+File::Copy::copy("$UPGRADE/truust--$_.sql", "$extensions/truust--$_.sql") or die "truust--$_.sql cannot be installed in $extensions: $!" for @old;
 
 # The roles are the cluster's; what they are granted is each database's.
 $t->sql('CREATE ROLE shop');

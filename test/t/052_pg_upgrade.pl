@@ -15,6 +15,7 @@ use TruustOutbox;
 
 my $t = TruustOutbox->new(name => 'old', conf => "truust.webhook_trust = body\n");
 my $old = $t->node;
+my $bin = $t->sql(q{SELECT setting FROM pg_config WHERE name = 'BINDIR'});
 my $catalog = slurp_file("$FindBin::RealBin/../upgrade/catalog.sql");
 
 $t->sql(<<~'SQL');
@@ -49,8 +50,6 @@ $old->stop;
 my $new = PostgreSQL::Test::Cluster->new('new');
 $new->init;
 $new->append_conf('postgresql.conf', slurp_file($old->data_dir . '/postgresql.conf') =~ s/^(?:port|unix_socket_directories|listen_addresses|truust\.autostart).*\n//gmr);
-my $bin = `$ENV{PG_CONFIG} --bindir`;
-chomp $bin;
 {
 	my $here = Cwd::getcwd();
 	my %dir = map { $_->name => Cwd::abs_path($_->data_dir) } $old, $new;
