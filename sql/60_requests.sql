@@ -56,8 +56,10 @@ CREATE POLICY all_requests ON truust.requests FOR SELECT
 -- The same for views, which read the table with the rights of their owner.
 CREATE VIEW truust.visible_requests WITH (security_barrier) AS
     SELECT r.id, r.operation, r.args, r.role, r.server, r.state, r.attempts, r.next_attempt_at, r.created_at, r.sent_at,
-           r.finished_at, r.error, r.done_state, r.done_attempts, r.done_error
+           r.finished_at, r.error, r.done_state, r.done_attempts, r.done_error, n.order_id
       FROM truust.requests AS r
+           CROSS JOIN LATERAL (SELECT CASE r.operation WHEN 'create_order' THEN r.response ->> 'id' ELSE r.args ->> 'order_id' END) AS t (id)
+           CROSS JOIN LATERAL (SELECT CASE WHEN t.id ~ '^[0-9]{1,18}$' THEN t.id::bigint END) AS n (order_id)
      WHERE r.role = CURRENT_USER
         OR (SELECT pg_catalog.has_function_privilege(CURRENT_USER, '@extschema@.truust_retry_request(bigint)', 'EXECUTE'));
 COMMENT ON VIEW truust.visible_requests IS 'The requests that the current role may see: its own, and all if it may repeat them. What truust.pending and truust.dead_letters are made of.';

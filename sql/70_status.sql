@@ -131,11 +131,11 @@ CREATE VIEW truust.dead_letters AS
       FROM truust.webhooks AS w
      WHERE w.state = 'dead'
     UNION ALL
-    SELECT 'request', r.id, r.sent_at, r.error, NULL, r.server, r.operation, r.attempts, NULL, r.args, r.role
+    SELECT 'request', r.id, r.sent_at, r.error, r.order_id, r.server, r.operation, r.attempts, NULL, r.args, r.role
       FROM truust.visible_requests AS r
      WHERE r.state = 'uncertain'
     UNION ALL
-    SELECT 'on_done', r.id, r.finished_at, r.done_error, NULL, r.server, r.operation, r.done_attempts, NULL, r.args, r.role
+    SELECT 'on_done', r.id, r.finished_at, r.done_error, r.order_id, r.server, r.operation, r.done_attempts, NULL, r.args, r.role
       FROM truust.visible_requests AS r
      WHERE r.done_state = 'dead';
 COMMENT ON VIEW truust.dead_letters IS 'What waits for a person: webhooks that were given up (truust_retry_webhook, truust_discard_webhook), requests whose outcome is uncertain (truust_resolve_request, truust_retry_request), and requests whose on_done or attached row failed. A role sees its own requests, who may repeat them sees all.';
@@ -146,11 +146,11 @@ CREATE VIEW truust.pending AS
       FROM truust.webhooks AS w
      WHERE w.state <> 'dead'
     UNION ALL
-    SELECT 'request', r.id, r.created_at, r.state, NULL, r.server, r.operation, r.attempts, r.next_attempt_at, r.error, r.role
+    SELECT 'request', r.id, r.created_at, r.state, r.order_id, r.server, r.operation, r.attempts, r.next_attempt_at, r.error, r.role
       FROM truust.visible_requests AS r
      WHERE r.state IN ('queued', 'sending')
     UNION ALL
-    SELECT 'on_done', r.id, r.finished_at, r.done_state, NULL, r.server, r.operation, r.done_attempts, r.next_attempt_at, r.done_error, r.role
+    SELECT 'on_done', r.id, r.finished_at, r.done_state, r.order_id, r.server, r.operation, r.done_attempts, r.next_attempt_at, r.done_error, r.role
       FROM truust.visible_requests AS r
      WHERE r.done_state = 'pending';
 COMMENT ON VIEW truust.pending IS 'What the workers still have to do: webhooks to be applied, requests to be sent, on_done to be run. A role sees its own requests, who may repeat them sees all.';

@@ -29,9 +29,12 @@
 #include "pause.h"
 #include "worker.h"
 
-/* Time that one batch should last, and that an answer may wait to be recorded with others. */
-#define BATCH_TIME 40	/* ms */
-#define RECORD_DELAY 15 /* ms */
+/* Time that one batch should last. */
+#define BATCH_TIME 60 /* ms */
+
+/* Time that an answer may wait to be recorded with others: more while a batch goes out. */
+#define RECORD_DELAY 15			 /* ms */
+#define RECORD_DELAY_AT_WORK 120 /* ms */
 
 /* Longest wait for answers before the queue is looked at again. */
 #define LONGEST_WAIT 1000 /* ms */
@@ -224,6 +227,13 @@ oldest_answer_age(void)
 	return truust_monotonic_ms() - flight->answered_at;
 }
 
+/* While a batch goes out, what was answered is recorded with the claim of the next. */
+static long
+record_delay(void)
+{
+	return truust_outbox.n_unsent > 0 ? RECORD_DELAY_AT_WORK : RECORD_DELAY;
+}
+
 /* Whether it is time for a transaction. */
 static bool
 turn_is_due(bool woken)
@@ -232,7 +242,7 @@ turn_is_due(bool woken)
 	bool  idle = truust_outbox.n_flying + truust_outbox.n_unsent == 0;
 
 	if (truust_outbox.n_answered > 0 && (idle || truust_outbox.n_answered >= truust_outbox.batch ||
-										 oldest_answer_age() >= RECORD_DELAY))
+										 oldest_answer_age() >= record_delay()))
 		return true;
 	if (truust_outbox.n_unsent > 0)
 		return false;
@@ -258,7 +268,7 @@ answer_timeout(long start_wait)
 	long  timeout = LONGEST_WAIT;
 
 	if (truust_outbox.n_answered > 0)
-		timeout = Max(RECORD_DELAY - oldest_answer_age(), 0);
+		timeout = Max(record_delay() - oldest_answer_age(), 0);
 	if (start_wait >= 0)
 		timeout = Min(timeout, start_wait);
 	if (due_at >= 0)

@@ -93,3 +93,41 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION truust_renew_privileges() FROM PUBLIC;
+
+-- Requests that wait or failed tell the order that they concern.
+CREATE OR REPLACE VIEW truust.visible_requests WITH (security_barrier) AS
+    SELECT r.id, r.operation, r.args, r.role, r.server, r.state, r.attempts, r.next_attempt_at, r.created_at, r.sent_at,
+           r.finished_at, r.error, r.done_state, r.done_attempts, r.done_error, n.order_id
+      FROM truust.requests AS r
+           CROSS JOIN LATERAL (SELECT CASE r.operation WHEN 'create_order' THEN r.response ->> 'id' ELSE r.args ->> 'order_id' END) AS t (id)
+           CROSS JOIN LATERAL (SELECT CASE WHEN t.id ~ '^[0-9]{1,18}$' THEN t.id::bigint END) AS n (order_id)
+     WHERE r.role = CURRENT_USER
+        OR (SELECT pg_catalog.has_function_privilege(CURRENT_USER, '@extschema@.truust_retry_request(bigint)', 'EXECUTE'));
+
+CREATE OR REPLACE VIEW truust.dead_letters AS
+    SELECT 'webhook'::text AS kind, w.id, w.received_at AS since, w.error AS reason, w.order_id, w.server,
+           w.event AS operation, w.attempts, w.body, NULL::jsonb AS args, NULL::name AS role
+      FROM truust.webhooks AS w
+     WHERE w.state = 'dead'
+    UNION ALL
+    SELECT 'request', r.id, r.sent_at, r.error, r.order_id, r.server, r.operation, r.attempts, NULL, r.args, r.role
+      FROM truust.visible_requests AS r
+     WHERE r.state = 'uncertain'
+    UNION ALL
+    SELECT 'on_done', r.id, r.finished_at, r.done_error, r.order_id, r.server, r.operation, r.done_attempts, NULL, r.args, r.role
+      FROM truust.visible_requests AS r
+     WHERE r.done_state = 'dead';
+
+CREATE OR REPLACE VIEW truust.pending AS
+    SELECT 'webhook'::text AS kind, w.id, w.received_at AS since, w.state, w.order_id, w.server,
+           w.event AS operation, w.attempts, w.next_attempt_at, w.error, NULL::name AS role
+      FROM truust.webhooks AS w
+     WHERE w.state <> 'dead'
+    UNION ALL
+    SELECT 'request', r.id, r.created_at, r.state, r.order_id, r.server, r.operation, r.attempts, r.next_attempt_at, r.error, r.role
+      FROM truust.visible_requests AS r
+     WHERE r.state IN ('queued', 'sending')
+    UNION ALL
+    SELECT 'on_done', r.id, r.finished_at, r.done_state, r.order_id, r.server, r.operation, r.done_attempts, r.next_attempt_at, r.done_error, r.role
+      FROM truust.visible_requests AS r
+     WHERE r.done_state = 'pending';

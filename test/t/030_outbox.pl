@@ -171,6 +171,13 @@ $t->sql(q{SELECT truust_resume('requests')});
 ok($t->settled, 'after truust_resume it goes on');
 is($t->sql("SELECT string_agg(state, ',' ORDER BY id) FROM truust.requests WHERE id IN ($paused, $taken)"), 'done,failed', 'with what was not taken back');
 is($t->calls('createOrder'), $count + 1, 'only');
+like($t->error("SELECT truust_cancel_request($paused)"), qr/55000.*request $paused cannot be cancelled: it is done.*Only a queued request/s, 'what is done is not cancelled');
+like($t->error("SELECT truust_retry_request($paused)"), qr/55000.*request $paused cannot be retried: it is done.*Only a failed or an uncertain request/s, 'nor sent again');
+like($t->error("SELECT truust_resolve_request($paused, '{}')"), qr/55000.*request $paused cannot be resolved: it is done.*Only an uncertain request/s, 'nor resolved');
+like($t->error('SELECT truust_retry_request(987654321)'), qr/P0002.*there is no request 987654321/s, 'what is not there is said to be so');
+$t->sql("SELECT truust_retry_request($taken)");
+ok($t->settled, 'who changes his mind has it sent');
+is($t->sql("SELECT state, attempts FROM truust.requests WHERE id = $taken"), 'done|1', 'and it is');
 
 $t->kill_simulator;
 $t->sql(q{SELECT truust_enqueue('create_order', jsonb_build_object('name', 'Outage', 'value', i)) FROM generate_series(1, 300) i});
@@ -226,6 +233,18 @@ ok($t->settled, 'is waited out');
 @at = arrivals('createOrder');
 cmp_ok($at[1] - $at[0], '>=', 1.9, 'by all of them for as long as Retry-After says');
 is($t->sql(q{SELECT max(attempts) FROM truust.requests WHERE args ->> 'name' = 'Limited' AND state <> 'done'}), '', 'and none fails');
+
+# Without Retry-After the pauses double up to truust.max_retry_delay; the upper half of each is chance.
+$t->sim(DELETE => 'requests');
+$t->sim(POST => 'rules', { operation => 'createOrder', do => 'status', status => 429, times => 14 });
+$t->sql(q{SELECT truust_enqueue('create_order', '{"name": "Growing", "value": 1}')});
+ok($t->settled, 'an API that keeps refusing');
+@at = arrivals('createOrder');
+is(scalar @at, 15, 'is asked again and again');
+my @pauses = map { $at[ $_ + 1 ] - $at[$_] } 0 .. 13;
+my @longest = map { my $doubled = 0.05 * 2**$_; $doubled < 0.5 ? $doubled : 0.5 } 0 .. 13;
+ok(!(grep { $pauses[$_] < $longest[$_] / 2 - 0.002 } 0 .. 13), 'after pauses that grow') or diag "@pauses";
+ok((grep { $pauses[$_] < $longest[$_] } 4 .. 13), 'and have their part of chance') or diag "@pauses";
 
 # ---------------------------------------------------------------- the same key from many at once
 

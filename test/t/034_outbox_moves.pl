@@ -1,5 +1,5 @@
-# Requests and what can become of the database under them: dump and restore, a promoted standby, DROP EXTENSION and DROP
-# ROLE while some are pending, a clock that jumps.
+# Requests and what can become of the database under them: dump and restore, recovery to a point in time, a promoted standby,
+# DROP EXTENSION and DROP ROLE while some are pending, a clock that jumps.
 use strict;
 use warnings FATAL => 'all';
 
@@ -14,6 +14,12 @@ use TruustOutbox;
 
 my $t = TruustOutbox->new(init => { allows_streaming => 1 }, conf => "truust.settle_time = 1s\n");
 my $node = $t->node;
+
+# The server's processes are at home in its data directory.
+my $archive = Cwd::abs_path($node->basedir) . '/archived';
+mkdir $archive;
+$node->append_conf('postgresql.conf', "archive_mode = on\narchive_command = 'cp \"%p\" \"$archive/%f\"'\n");
+$node->restart;
 
 sub enqueue
 {
@@ -73,6 +79,51 @@ is($t->sql(q{SELECT count(*) FROM truust.requests WHERE args ->> 'name' LIKE 'Du
 is(made('Dumped'), 5, 'not sent again');
 is(made('Copy'), 2, 'and what is new is sent');
 $node->safe_psql('postgres', 'DROP DATABASE copy');
+
+# ---------------------------------------------------------------- recovery to a point in time
+
+# What is queued at that point is sent afterwards, as the API knows and the recovered server does not.
+my ($receipt) = map { $_->{id} } @{ $t->sim(GET => 'rows?kind=orders')->{rows} };
+$node->backup('before');
+$t->sql(q{SELECT truust_pause('requests', 'test')});
+enqueue(5, 'Recovered');
+my $unfindable = $t->sql(qq{SELECT truust_enqueue('send_order_receipt', '{"order_id": $receipt}')});
+$t->sql(q{SELECT pg_create_restore_point('queued')});
+$t->sql(q{SELECT truust_resume('requests')});
+ok($t->settled, 'all are sent after the point');
+enqueue(2, 'Forgotten');
+ok($t->settled, 'and others');
+my $segment = $t->sql('SELECT pg_walfile_name(pg_switch_wal() - 1)');
+is(made('Recovered'), 5, 'the API knows');
+my $sent = $t->calls('sendOrderReceipt');
+$node->poll_query_until('postgres', qq{SELECT last_archived_wal >= '$segment' FROM pg_stat_archiver}) or die 'not archived';
+
+my $recovered = PostgreSQL::Test::Cluster->new('recovered');
+$recovered->init_from_backup($node, 'before');
+$recovered->append_conf('postgresql.conf', <<~CONF);
+	archive_mode = off
+	restore_command = 'cp "$archive/%f" "%p"'
+	recovery_target_name = 'queued'
+	recovery_target_action = 'promote'
+	CONF
+append_to_file($recovered->data_dir . '/recovery.signal', '');
+$node->stop;
+$recovered->start;
+$t->{node} = $recovered;
+is($t->sql(q{SELECT count(*) FROM truust.requests WHERE state = 'queued'}), 6, 'there, all are queued');
+$t->sql(q{SELECT truust_resume('requests')});
+ok($t->settled, 'the recovered one comes to an end');
+is($t->sql(q{SELECT count(*) FROM truust.requests WHERE args ->> 'name' LIKE 'Recovered%' AND state = 'done'}), 5, 'what was done is found');
+is(made('Recovered'), 5, 'and not done again');
+is($t->sql("SELECT state, order_id FROM truust.requests JOIN truust.dead_letters USING (id) WHERE id = $unfindable"), "uncertain|$receipt", 'what cannot be found is left to a person');
+is($t->calls('sendOrderReceipt'), $sent, 'and not sent');
+is($t->sql(q{SELECT count(*) FROM truust.requests WHERE args ->> 'name' LIKE 'Forgotten%'}), 0, 'what came after the point is not known here');
+enqueue(1, 'New');
+ok($t->settled, 'and it goes on');
+is(made('New'), 1, 'with what is new');
+$recovered->stop;
+$node->start;
+$t->{node} = $node;
 
 # ---------------------------------------------------------------- promotion in the middle
 

@@ -180,10 +180,7 @@ sub wait_for
 
 	while (time < $until)
 	{
-		my ($out, $err);
-		my $status = $self->{node}->psql('postgres', "SELECT $condition", stdout => \$out, stderr => \$err,
-			on_error_stop => 0);
-		return 1 if defined $out && $out eq 't';
+		return 1 if TruustFaults::ask($self->{node}, "SELECT $condition") eq 't';
 		sleep 0.03;
 	}
 	return 0;
