@@ -11,7 +11,7 @@
 PG_CONFIG ?= pg_config
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" truust.control)
 
-FRONT_GOALS = setup demo check check-faults check-sanitize fuzz bench lint format docs coverage valgrind check-versions chroot-check deb deb-check check-exporter help \
+FRONT_GOALS = setup demo check check-faults check-outage check-sanitize fuzz bench lint format docs coverage valgrind check-versions chroot-check deb deb-check check-exporter help \
 	receiver install-receiver simulator sql
 MAKECMDGOALS ?= all
 .DEFAULT_GOAL := all
@@ -61,6 +61,9 @@ fuzz: ## libFuzzer over what reads bytes from outside, a minute (FUZZ="body" for
 check-faults: ## the tests with chance, RUNS times each (200) from SEED on (1)
 	@TRUUST_RUNS=$(or $(RUNS),200) TRUUST_SEED=$(or $(SEED),1) TAP_TIMEOUT=3500 \
 		TAP="$(wildcard test/t/*_random*.pl)" tools/check build simulator receiver tap
+
+check-outage: ## a database that turns the receiver away for ten minutes (OUTAGE=600 seconds)
+	@TRUUST_OUTAGE=$(or $(OUTAGE),600) TAP_TIMEOUT=3500 TAP=test/t/062_receiver_bounds.pl tools/check build simulator receiver tap
 
 check-sanitize: ## receiver and simulator with AddressSanitizer and UBSan, through their tests
 	@tools/check-sanitize

@@ -1,5 +1,5 @@
 # truust-receiver pressed hard: floods of connections and bodies, strangers, a full disk, a database that turns it away
-# for a long time; and how it gets on with a sender of Truust's kind.
+# for a long time (TRUUST_OUTAGE seconds, 2); and how it gets on with a sender of Truust's kind.
 use strict;
 use warnings FATAL => 'all';
 
@@ -9,6 +9,7 @@ use lib $FindBin::RealBin, "$FindBin::RealBin/../lib", "$FindBin::RealBin/lib";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(sleep time);
 use Truust;
 use TruustReceiver;
 
@@ -165,6 +166,13 @@ ok($receiver->wait_until_drained, 'it is ready');
 		SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'hook'});
 	my ($statuses, $taken) = send_events($receiver, 10);
 	is($statuses, '200', 'not permitted to log in: answered through the spool');
+	for (my $end = time + ($ENV{TRUUST_OUTAGE} || 2); time < $end; sleep 0.1)
+	{
+		my ($more, $good) = send_events($receiver, 5);
+		$statuses = $more if $more ne '200';
+		$taken += $good;
+	}
+	is($statuses, '200', "and so on, $taken webhooks in all");
 	my $refused = sub { return scalar(() = slurp_file($node->logfile, $log) =~ /role "hook" is not permitted to log in/g) };
 	ok(TruustReceiver::wait_for(sub { $refused->() >= 8 }), 'it tries again');
 	# two connections, with pauses that double from 100 ms: the eighth attempt is after seconds, not at once
