@@ -191,6 +191,8 @@ $receiver = TruustReceiver->start(auth => 0, args => ['--no-auth'], dsn => sprin
 send_webhooks();
 $t->sql(q{SELECT truust_pause('requests', 'a test')});
 start_client('queued')->{run}->finish;
+# so slow that not all are made before the standby is cut off
+$t->sim(POST => 'settings', { delay_ms => 150 });
 $t->sql(q{SELECT truust_resume('requests')});
 $t->wait_until(sub { pay() >= 20 }) or die 'nothing is sent';
 # the standby gets no further, and what it does not hear of goes on
@@ -204,8 +206,9 @@ ok($t->wait_for('(SELECT count(*) FROM heard) > 60'), 'asynchronous: webhooks ar
 my $known_there = $standby->safe_psql('postgres', q{SELECT count(*) FROM truust.requests WHERE state <> 'queued'});
 cmp_ok(pay(), '>', $known_there, 'asynchronous: requests that are queued there are done');
 fail_over($standby);
+$t->sim(POST => 'settings', { delay_ms => 10 });
 audit('asynchronous', $receiver);
-like(heard_of(), qr/^(?!400\|)/, 'asynchronous: webhooks that only the old primary had are lost');
+unlike(heard_of(), qr/\|400\|/, 'asynchronous: webhooks that only the old primary had are lost');
 $t->sql(q{SELECT count(*) FROM truust_sync_orders(now() - interval '1 hour')});
 like(heard_of(), qr/^400\|/, 'asynchronous: truust_sync_orders() finds what they told');
 
