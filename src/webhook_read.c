@@ -80,7 +80,7 @@ take_rows(TruustBatch *batch, uint64 n)
 	uint64		  taken = rows_that_fit(n);
 	bool		  isnull;
 
-	batch->rows = n > 0 ? palloc0(sizeof(TruustWebhook) * taken) : NULL;
+	batch->rows = taken > 0 ? palloc0(sizeof(TruustWebhook) * taken) : NULL;
 	batch->n = (int) taken;
 	batch->cut = taken < n;
 	for (uint64 i = 0; i < taken; i++)
