@@ -27,7 +27,7 @@
 
 #define FIRST_SERVER_PAUSE 500	   /* ms */
 #define LONGEST_SERVER_PAUSE 30000 /* ms */
-#define MAX_FAILURES_IN_A_ROW 3	   /* with 5xx and not one answer, before the server is to blame */
+#define MAX_FAILURES_IN_A_ROW 3	   /* and not one answer that can be used, before the server is to blame */
 
 /* A server that does not answer; kept for the process's life. */
 typedef struct ServerPause
@@ -409,8 +409,9 @@ take_answer(Ask *ask)
 	ask->look->error = answer.error;
 	if (answer.status == 0 || answer.status == 401 || answer.status == 429)
 		blame_server(ask, &answer);
-	else if (answer.status >= 500 && ++ask->server->failed >= MAX_FAILURES_IN_A_ROW &&
-			 ask->server->ok == 0)
+	else if (answer.kind == TRUUST_REFUSED)
+		ask->server->ok++; /* it answers: what it refuses is this order */
+	else if (++ask->server->failed >= MAX_FAILURES_IN_A_ROW && ask->server->ok == 0)
 		blame_server(ask, &answer);
 }
 

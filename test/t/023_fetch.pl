@@ -145,6 +145,21 @@ like($t->sql('SELECT reason FROM truust.dead_letters'), qr/does not know order 9
 $t->sql(q{SELECT truust_discard_webhook(id, 'unknown') FROM truust.dead_letters});
 is($t->sql('SELECT count(*) FROM truust.dead_letters'), 0, 'which can be discarded');
 
+# An order that the API refuses to show is its own trouble, alone and among others; answers without sense are the server's.
+($first, $last) = orders(3, 'PUBLISHED');
+$t->sim(POST => 'rules', { operation => 'getOrder', path => "/orders/$first", do => 'status', status => 403, times => 0 });
+webhooks($first, $first, 'order.published', 'PUBLISHED');
+ok($t->wait_for(q{EXISTS (SELECT FROM truust.webhooks WHERE attempts > 0 AND error ~ '403')}), 'an order that the API refuses: its webhook waits, and says why');
+webhooks($last, $last, 'order.published', 'PUBLISHED');
+ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $last)"), 'others go on');
+ok($t->wait_for(q{EXISTS (SELECT FROM truust.dead_letters WHERE reason ~ '403')}), 'and in the end it is a dead letter');
+no_rules();
+$t->sql('SELECT truust_retry_webhook(id) FROM truust.dead_letters');
+ok($t->wait_for($EMPTY), 'which can be tried again');
+is(statuses($first, $first), 'PUBLISHED 1', 'once it is shown');
+fails_for_a_while('nonsense', sub { $t->sim(POST => 'rules', { operation => 'getOrder', do => 'garbage', body => '<html>', times => 0 }) }, \&no_rules,
+	says(qr/left alone for \d+ ms.*JSON/s));
+
 # ---------------------------------------------------------------- truust_sync_orders()
 
 sub sync
