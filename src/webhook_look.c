@@ -27,7 +27,8 @@
 
 #define FIRST_SERVER_PAUSE 500	   /* ms */
 #define LONGEST_SERVER_PAUSE 30000 /* ms */
-#define MAX_FAILURES_IN_A_ROW 3	   /* and not one answer that can be used, before the server is to blame */
+#define MAX_FAILURES_IN_A_ROW                                                                      \
+	3 /* and not one answer that can be used, before the server is to blame */
 
 /* A server that does not answer; kept for the process's life. */
 typedef struct ServerPause
