@@ -273,7 +273,9 @@ truust_table_close(TruustTable *table)
 {
 	TruustWriter *writer = table->writer;
 
-	ExecCloseIndices(writer->rri);
+	/* their locks are kept, as the table's is: the next use in this transaction finds them held */
+	for (int i = 0; i < writer->n_indexes; i++)
+		index_close(writer->rri->ri_IndexRelationDescs[i], NoLock);
 	table_close(writer->rri->ri_RelationDesc, NoLock);
 	if (writer->wrote)
 		CommandCounterIncrement();
@@ -303,9 +305,12 @@ store(Relation rel, TupleTableSlot *slot)
 	ExecStoreVirtualTuple(slot);
 }
 
-/* INSERT ... ON CONFLICT DO NOTHING; false: nothing was done. */
+/*
+ * INSERT ... ON CONFLICT DO NOTHING; false: nothing was done.  The look before
+ * the insertion only saves the dead row where there is a conflict.
+ */
 static bool
-insert_unless_there(TruustWriter *writer)
+insert_unless_there(TruustWriter *writer, bool expect_new)
 {
 	Relation rel = writer->rri->ri_RelationDesc;
 
@@ -316,8 +321,9 @@ insert_unless_there(TruustWriter *writer)
 		uint32			token;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!truust_check_indexes(writer->rri, writer->slot, writer->estate, &other))
+		if (!expect_new && !truust_check_indexes(writer->rri, writer->slot, writer->estate, &other))
 			return false;
+		expect_new = false;
 		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 		table_tuple_insert_speculative(rel, writer->slot, GetCurrentCommandId(true), 0, NULL,
 									   token);
@@ -330,7 +336,8 @@ insert_unless_there(TruustWriter *writer)
 }
 
 bool
-truust_table_insert(TruustTable *table, const Datum *values, const bool *nulls, int64 *id)
+truust_table_insert(TruustTable *table, const Datum *values, const bool *nulls, bool expect_new,
+					int64 *id)
 {
 	TruustWriter   *writer = table->writer;
 	TupleTableSlot *slot = writer->slot;
@@ -350,7 +357,7 @@ truust_table_insert(TruustTable *table, const Datum *values, const bool *nulls, 
 	}
 	store(rel, slot);
 	if (table->unique)
-		inserted = insert_unless_there(writer);
+		inserted = insert_unless_there(writer, expect_new);
 	else
 	{
 		table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);

@@ -44,12 +44,13 @@ typedef struct TruustTable
 extern bool truust_table_open(TruustTable *table, AclMode rights);
 
 /*
- * Insert a row.  False: there is one with its key, and nothing was done.  *id
- * gets the number of its identity column, unless id is NULL.  Raises what an
- * INSERT would raise.
+ * Insert a row.  False: there is one with its key, and nothing was done; if
+ * expect_new says otherwise, that costs a dead row, and if it does not, a look
+ * before.  *id gets the number of its identity column, unless id is NULL.
+ * Raises what an INSERT would raise.
  */
 extern bool truust_table_insert(TruustTable *table, const Datum *values, const bool *nulls,
-								int64 *id);
+								bool expect_new, int64 *id);
 
 /*
  * Update the row at tid, which this transaction has locked: the columns that

@@ -64,7 +64,8 @@ note_result(const TruustSignature *signature, const TruustAccount *account, Json
 	switch (signature->resource)
 	{
 		case TRUUST_AN_ORDER:
-			truust_orders_note(account->server_name, account->userid, resource, TRUUST_FROM_CALL);
+			truust_orders_note(account->server_name, account->userid, resource, TRUUST_FROM_CALL,
+							   signature->endpoint->lookup == TRUUST_LOOKUP_ORDER_MARKER);
 			break;
 		case TRUUST_A_PAYIN:
 			truust_payins_note(account->server_name, resource, order_id);

@@ -404,7 +404,7 @@ write_orders_directly(TruustOrder **orders, long n)
 		if (orders[i]->exists)
 			truust_table_update(&orders_table, &orders[i]->tid, row.values, row.nulls, row.replace);
 		else
-			all = truust_table_insert(&orders_table, row.values, row.nulls, NULL);
+			all = truust_table_insert(&orders_table, row.values, row.nulls, true, NULL);
 	}
 	truust_table_close(&orders_table);
 	return all;
@@ -616,7 +616,7 @@ write_history_directly(TruustHistory **rows, int n)
 		nulls[11] = h->received_at == 0;
 		values[11] = TimestampTzGetDatum(h->received_at);
 		values[12] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-		(void) truust_table_insert(&events_table, values, nulls, &h->id);
+		(void) truust_table_insert(&events_table, values, nulls, true, &h->id);
 	}
 	truust_table_close(&events_table);
 }
@@ -841,6 +841,7 @@ typedef struct OrderNote
 	int64		 id;
 	Jsonb		*resource;
 	TruustSource source;
+	bool		 expect_new;
 } OrderNote;
 
 static void
@@ -913,7 +914,7 @@ note_new_order(const OrderNote *note, const char *status)
 	truust_owner_enter(&state, false);
 	if (truust_table_open(&orders_table, ACL_INSERT))
 	{
-		noted = truust_table_insert(&orders_table, row.values, row.nulls, NULL);
+		noted = truust_table_insert(&orders_table, row.values, row.nulls, note->expect_new, NULL);
 		truust_table_close(&orders_table);
 	}
 	if (noted)
@@ -967,9 +968,11 @@ note_safely(void (*f)(void *), void *arg)
 }
 
 void
-truust_orders_note(const char *server, Oid role, Jsonb *resource, TruustSource source)
+truust_orders_note(const char *server, Oid role, Jsonb *resource, TruustSource source,
+				   bool expect_new)
 {
-	OrderNote note = {.server = server, .resource = resource, .source = source};
+	OrderNote note = {
+		.server = server, .resource = resource, .source = source, .expect_new = expect_new};
 
 	if (resource == NULL || !truust_json_get_int64(resource, "id", &note.id))
 		return;

@@ -33,7 +33,8 @@ extern TruustSource truust_source_of(const char *name);
 /*
  * Note an order that a write call or a deferred request returned, in the
  * current transaction, through the state machine.  resource: the order as the
- * API gave it (without an id it is ignored).  role: whose call it was.  Runs
+ * API gave it (without an id it is ignored).  role: whose call it was.
+ * expect_new: most likely nobody knows it yet (a wrong guess costs a dead row).  Runs
  * with the rights of the owner of truust.orders whoever calls.  Writes a row
  * of truust.events (source 'call' or 'request') if the status is new.  Sends
  * no NOTIFY (the caller may want PREPARE TRANSACTION).  In a read-only
@@ -41,7 +42,8 @@ extern TruustSource truust_source_of(const char *name);
  * transaction's isolation, it notes nothing: the call was made, an error here would
  * have it made again, and its webhook will tell.
  */
-extern void truust_orders_note(const char *server, Oid role, Jsonb *resource, TruustSource source);
+extern void truust_orders_note(const char *server, Oid role, Jsonb *resource, TruustSource source,
+							   bool expect_new);
 
 /* The same for a payin or payout resource; order_id 0: read from the resource if it is there. */
 extern void truust_payins_note(const char *server, Jsonb *resource, int64 order_id);

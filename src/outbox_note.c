@@ -150,7 +150,7 @@ truust_outbox_note(TruustEnd **ends, int n)
 	}
 	if (n_orders == 1)
 		truust_orders_note(orders[0]->server, get_role_oid(orders[0]->role, true),
-						   orders[0]->response, TRUUST_FROM_REQUEST);
+						   orders[0]->response, TRUUST_FROM_REQUEST, false);
 	else if (n_orders > 1 && !note_together(orders, n_orders))
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 						errmsg("the orders of a batch could not be noted together")));
