@@ -282,6 +282,42 @@ check_direct_link(const char *link, int64 payin_id, const TruustAccount *account
 }
 
 /*
+ * The payin after its charge.  The charge is done: no error from here on may
+ * read as if it were not, and be answered with another.
+ */
+static Jsonb *
+payin_after_charge(const TruustWire *read, const TruustAccount *account)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Jsonb *volatile payin = NULL;
+
+	PG_TRY();
+	{
+		payin = truust_json_resource(truust_api_call(read, account));
+		if (payin)
+			truust_payins_note(account->server_name, payin, 0);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
+			ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION))
+			error->sqlerrcode = ERRCODE_CONNECTION_FAILURE;
+		error->detail = psprintf("The charge itself was answered with success; what failed is the "
+								 "look at the payin after it%s%s",
+								 error->detail ? ": " : ".", error->detail ? error->detail : "");
+		error->hint = pstrdup("Do not charge it again. Read the payin with truust_get_payin().");
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	return payin;
+}
+
+/*
  * truust_charge_direct_link(payin_id): charge a saved card.
  */
 Datum
@@ -309,11 +345,7 @@ truust_charge_direct_link(PG_FUNCTION_ARGS)
 	write.url = truust_json_get_text(payin, "direct_link");
 	check_direct_link(write.url, DatumGetInt64(id), account);
 	(void) truust_api_call(&write, account);
-
-	payin = truust_json_resource(truust_api_call(&read, account));
-	if (payin)
-		truust_payins_note(account->server_name, payin, 0);
-	return single_result(fcinfo, get, payin);
+	return single_result(fcinfo, get, payin_after_charge(&read, account));
 }
 
 static const char *

@@ -373,6 +373,24 @@ for (
 	is(value("SELECT status FROM truust_charge_direct_link($payin)"), 'CONFIRMED', "the answer to the charge is $name");
 }
 
+# What fails after the charge does not read as if there had been none.
+for (
+	[ '429', '08006', operation => 'getPayin', do => 'status', status => 429 ],
+	[ '500', '08006', operation => 'getPayin', do => 'status', status => 500 ],
+	[ 'nothing', '08006', operation => 'getPayin', do => 'drop' ])
+{
+	my ($name, $state, %rule) = @$_;
+	$sim->reset;
+	my $order = value(q{SELECT id FROM truust_create_order('Bicycle', 1)});
+	my $uuid = value(q{SELECT uuid FROM truust_create_customer(email => 'card@example.test')});
+	my $card = value("SELECT id FROM truust_create_card('$uuid')");
+	my $payin = value("SELECT id FROM truust_create_payin($order, 'REDSYS_V2', card_id => $card)");
+	$sim->rule(%rule, after => 1, times => 0);
+	fails("SELECT truust_charge_direct_link($payin)", $state, 'The charge itself was answered with success.*Do not charge it again', "$name after the charge");
+	is(join(' ', $sim->count('directLink')), '1 1', "$name after the charge: once");
+}
+$sim->reset;
+
 # ------------------------------------------------------------------ other encodings of the server
 
 $sim->reset;
