@@ -470,6 +470,7 @@ truust_http_wait(long timeout_ms)
 
 	n = WaitEventSetWait(one ? engine.short_set : engine.set, wait_limit(timeout_ms, now), events,
 						 lengthof(events), engine.wait_event);
+	truust_http_end_resolving();
 	for (int i = 0; i < n; i++)
 	{
 		if (events[i].events & WL_LATCH_SET)
