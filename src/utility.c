@@ -6,7 +6,8 @@
  * DROP DATABASE, ALTER DATABASE ... RENAME or SET TABLESPACE, and CREATE DATABASE
  * from a template want nobody connected to the database.  Its workers go
  * first, and come back if it is still there.  COMMIT PREPARED wakes the workers, because
- * the session that prepared is not the one that commits.
+ * the session that prepared is not the one that commits.  Roles that the
+ * extension works for stay (roles.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -21,6 +22,7 @@
 
 #include "compat.h"
 #include "launcher.h"
+#include "roles.h"
 #include "slots.h"
 
 static ProcessUtility_hook_type previous_utility = NULL;
@@ -109,6 +111,7 @@ on_utility(TRUUST_UTILITY_PARAMETERS)
 		PG_END_TRY();
 		return;
 	}
+	truust_roles_guard(statement);
 	run(TRUUST_UTILITY_ARGUMENTS);
 	if (is_commit_prepared(statement))
 	{
