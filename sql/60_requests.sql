@@ -15,7 +15,7 @@ CREATE FUNCTION truust_enqueue(operation text, args jsonb DEFAULT '{}', key text
 RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'truust_enqueue';
-COMMENT ON FUNCTION truust_enqueue(text, jsonb, text, regprocedure) IS 'Leaves a request for the worker, which sends it after this transaction has committed, once. operation: a function''s name without truust_; args: its parameters by name; key: the same key again returns the first request''s id, and in a key like ''cart-17#pay'' the part before # names a group whose requests are sent one after the other; on_done: a function of one argument truust.requests that is called with the caller''s rights when the request has ended. Returns the request''s id. Raises 22023 for an unknown operation, parameter or a value that does not fit, 22004 for a missing parameter, 42704 where server or key are missing.';
+COMMENT ON FUNCTION truust_enqueue(text, jsonb, text, regprocedure) IS 'Leaves a request for the worker, which sends it after this transaction has committed, once. operation: a function''s name without truust_; args: its parameters by name; key: the same key again returns the first request''s id, and in a key like ''cart-17#pay'' the part before # names a group whose requests are sent one after the other (where the arguments name an order, payin, payout, customer, ..., that is the group instead); on_done: a function of one argument truust.requests that is called with the caller''s rights when the request has ended. Returns the request''s id. Raises 22023 for an unknown operation, parameter or a value that does not fit, 22004 for a missing parameter, 42704 where server or key are missing.';
 
 CREATE FUNCTION truust_retry_request(id bigint)
 RETURNS void

@@ -24,6 +24,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 
+#include "errors.h"
 #include "options.h"
 
 typedef struct OptionRule
@@ -148,7 +149,8 @@ check_environment(const char *name, const char *value)
 {
 	if (truust_environment_parse(value) == TRUUST_ENV_UNKNOWN)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errmsg("invalid value for option \"%s\": \"%s\"", name,
+							   truust_without_secrets(value)),
 						errhint("Valid values are \"sandbox\" and \"production\".")));
 }
 
@@ -162,7 +164,8 @@ check_subdomain(const char *name, const char *value)
 		ok = isalnum((unsigned char) *p) || *p == '-';
 	if (!ok)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errmsg("invalid value for option \"%s\": \"%s\"", name,
+							   truust_without_secrets(value)),
 						errhint("It is the first part of the host's name, as \"api\" in "
 								"api.truust.io: letters, digits and hyphens.")));
 }
@@ -208,9 +211,9 @@ check_base_url(const char *name, const char *value)
 	if (problem)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						/* an address with an @ may hold a password: do not repeat it */
-						strchr(value, '@')
-							? errmsg("invalid value for option \"%s\"", name)
-							: errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						strchr(value, '@') ? errmsg("invalid value for option \"%s\"", name)
+										   : errmsg("invalid value for option \"%s\": \"%s\"", name,
+													truust_without_secrets(value)),
 						errdetail("%s", problem),
 						errhint("Give the whole address with its version path, as in "
 								"https://proxy.example/2.0.")));
@@ -227,7 +230,8 @@ check_integer(const char *name, const char *value, int min, int max, const char 
 	if (errno != 0 || !isdigit((unsigned char) *value) || *end != '\0' || number < min ||
 		number > max)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errmsg("invalid value for option \"%s\": \"%s\"", name,
+							   truust_without_secrets(value)),
 						errhint("It is a whole number%s from %d to %d.", unit, min, max)));
 }
 
@@ -248,7 +252,8 @@ check_file(const char *name, const char *value)
 {
 	if (!is_absolute_path(value))
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errmsg("invalid value for option \"%s\": \"%s\"", name,
+							   truust_without_secrets(value)),
 						errhint("Give an absolute path on the database server's machine.")));
 }
 

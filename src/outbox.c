@@ -76,6 +76,22 @@ lock_outbox(void)
 	return true;
 }
 
+/*
+ * For the time of a transaction that runs others' code, which may give up all
+ * advisory locks of the session: one of the transaction, and at its end the
+ * session's again.
+ */
+static void
+hold_lock(bool at_end)
+{
+	LOCKTAG tag;
+
+	set_lock_tag(&tag);
+	if (at_end)
+		(void) LockRelease(&tag, ExclusiveLock, true);
+	(void) LockAcquire(&tag, ExclusiveLock, at_end, true);
+}
+
 static void
 unlock_outbox(void)
 {
@@ -173,6 +189,8 @@ begin_work(void)
 		wrote |= truust_outbox_settle_in();
 		wrote |= truust_outbox_recover();
 	}
+	wrote |= truust_groups_sweep(&wait);
+	note_wait(wait);
 	if (truust_outbox.n_unsent == 0)
 	{
 		wrote |= truust_outbox_claim(&more_due, &wait);
@@ -194,6 +212,7 @@ turn(void)
 	bool paused;
 
 	truust_worker_begin();
+	hold_lock(false);
 	SPI_connect();
 	due_at = -1;
 	more_due = false;
@@ -210,6 +229,7 @@ turn(void)
 		ForceSyncCommit();
 	truust_worker_activity(paused ? TRUUST_SLOT_PAUSED : TRUUST_SLOT_BUSY,
 						   paused ? "paused" : "sending requests");
+	hold_lock(true);
 	truust_worker_commit();
 	move_on();
 }
@@ -329,6 +349,7 @@ static void
 clean_up(void)
 {
 	truust_http_abandon_all();
+	truust_groups_doubt();
 	drop_fresh();
 	if (own_worker)
 		truust_flights_lost();
@@ -362,6 +383,28 @@ truust_outbox_cycle(void)
 	return wait;
 }
 
+/* What is claimed must go out before the procedure ends, at the pace that is allowed. */
+static void
+wait_in_drain(long wait)
+{
+	PG_TRY();
+	{
+		if (wait > 0)
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait,
+							 PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+	PG_CATCH();
+	{
+		clean_up();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
 bool
 truust_outbox_drain(void)
 {
@@ -371,17 +414,10 @@ truust_outbox_drain(void)
 	{
 		long wait = truust_outbox_cycle();
 
-		CHECK_FOR_INTERRUPTS();
 		worked |= wait == 0;
 		if (wait != 0 && !anything_in_hand())
 			return worked;
-		if (wait > 0)
-		{
-			/* what is claimed must go out before the procedure ends, at the pace that is allowed */
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait,
-							 PG_WAIT_EXTENSION);
-			ResetLatch(MyLatch);
-		}
+		wait_in_drain(wait);
 	}
 }
 

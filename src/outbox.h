@@ -24,7 +24,7 @@
  * Files: outbox (the cycle), outbox_pace (when to send how much), outbox_claim
  * (rows into flights), outbox_flight (flights over the wire), outbox_marker
  * and outbox_lookup (finding an unknown outcome), outbox_record (answers into
- * rows), outbox_done (what follows an end), outbox_enqueue, outbox_operate
+ * rows), outbox_group (one after the other), outbox_done (what follows an end), outbox_enqueue, outbox_operate
  * (SQL functions), outbox_query (prepared statements).
  *
  *-------------------------------------------------------------------------
@@ -38,6 +38,12 @@
 #include "statement.h"
 
 #define TRUUST_MARKER_LEN 36 /* a uuid as text */
+
+/*
+ * A claimed request is sent within so many ms or goes back: the row says when
+ * it was claimed, and from that time on it may be on its way.
+ */
+#define TRUUST_LONGEST_UNSENT 1000
 
 /* ---------------------------------------------------------------- outbox_query.c */
 
@@ -144,9 +150,10 @@ typedef struct TruustFlight
 	int					  attempts; /* this one included */
 	int					  looks;
 	TimestampTz			  created_at;
-	TimestampTz			  sent_at;
-	const TruustEndpoint *endpoint; /* NULL: this version does not know the operation */
-	TruustResource		  resource; /* what the operation returns */
+	TimestampTz			  sent_at;	  /* of the claim: it was not sent before */
+	int64				  claimed_at; /* monotonic ms */
+	const TruustEndpoint *endpoint;	  /* NULL: this version does not know the operation */
+	TruustResource		  resource;	  /* what the operation returns */
 	Jsonb				 *args;
 	char				  marker[TRUUST_MARKER_LEN + 1];
 	char				 *group;		 /* or NULL */
@@ -194,6 +201,17 @@ extern TruustOutbox truust_outbox;
 
 /* ---------------------------------------------------------------- outbox_claim.c */
 
+/* The lanes with queued rows, as the beginning of a statement: each found by a step in the index. */
+#define TRUUST_LANES                                                                               \
+	"WITH RECURSIVE lanes AS ("                                                                    \
+	"(SELECT r.server, r.role FROM truust.requests r WHERE r.state = 'queued'"                     \
+	" ORDER BY r.server, r.role LIMIT 1)"                                                          \
+	" UNION ALL"                                                                                   \
+	" SELECT n.server, n.role FROM lanes l, LATERAL ("                                             \
+	"SELECT r.server, r.role FROM truust.requests r"                                               \
+	" WHERE r.state = 'queued' AND (r.server, r.role) OPERATOR(pg_catalog.>) (l.server, l.role)"   \
+	" ORDER BY r.server, r.role LIMIT 1) n)"
+
 /*
  * In a transaction: take due rows (and due looks) into truust_outbox.fresh.
  * Returns whether anything was written.  *more: there may be more due at
@@ -230,10 +248,25 @@ extern void truust_flights_lost(void);
 /* Forget everything (an error in a foreground session, its requests abandoned). */
 extern void truust_flights_forget(void);
 
+/* Whether what became of the attempt says nothing about the request, so that it does not count as one. */
+extern bool truust_flight_uncounted(const TruustFlight *flight);
+
 /* How long a failed attempt waits, in ms. */
 extern long truust_flight_pause(int attempts);
 
 /* ---------------------------------------------------------------- outbox_marker.c */
+
+/*
+ * How a request may be repeated: as its endpoint says, but that Truust knows a
+ * customer again by email or phone, and one who has neither would be made twice.
+ */
+extern TruustRepeat truust_repeat_of(const TruustEndpoint *endpoint, Jsonb *args);
+
+/* The same for SQL: whether row r is one of those exceptions. */
+#define TRUUST_NAMELESS_CUSTOMER                                                                   \
+	"(r.operation = 'create_customer'"                                                             \
+	" AND coalesce(r.args ->> 'email', r.args -> 'extra' ->> 'email', '') = ''"                    \
+	" AND coalesce(r.args ->> 'phone', r.args -> 'extra' ->> 'phone', '') = '')"
 
 /* Whether a request of this operation is found again by a marker. */
 extern bool truust_marker_needed(const TruustEndpoint *endpoint);
@@ -266,6 +299,21 @@ extern void truust_look_judge(TruustFlight *flight);
 
 /* In a transaction: write all answered flights' outcomes and what follows from them. */
 extern void truust_outbox_record(void);
+
+/* ---------------------------------------------------------------- outbox_group.c */
+
+/*
+ * Let the next request of each group go.  One that somebody has locked (a
+ * cancel that is not committed) must not hold up the others: it is seen to
+ * by a sweep.
+ */
+extern void truust_groups_release(char **groups, int n);
+
+/* A transaction has failed, what it had released may be forgotten: sweep. */
+extern void truust_groups_doubt(void);
+
+/* If a sweep is due: let go whatever waits for nothing.  Returns whether there was something; *wait: ms until the next, -1: none. */
+extern bool truust_groups_sweep(long *wait);
 
 /* ---------------------------------------------------------------- outbox_done.c */
 
@@ -304,9 +352,6 @@ extern void truust_outbox_complete(TruustEnd *ends, int n);
 
 /* The same for ends that failed before or that an operator made; *wait: ms until the next, -1: none. */
 extern bool truust_outbox_complete_pending(long *wait);
-
-/* Let the next request of each group go (texts may be NULL). */
-extern void truust_groups_release(char **groups, int n);
 
 /* NOTIFY truust_alert. */
 extern void truust_outbox_alert(const char *kind, int64 id, const char *operation,

@@ -60,17 +60,7 @@ enum
 	COL_NEXT_ATTEMPT_AT
 };
 
-static TruustStatement lanes_query = {
-	"WITH RECURSIVE lanes AS ("
-	"(SELECT r.server, r.role FROM truust.requests r WHERE r.state = 'queued'"
-	" ORDER BY r.server, r.role LIMIT 1)"
-	" UNION ALL"
-	" SELECT n.server, n.role FROM lanes l, LATERAL ("
-	"SELECT r.server, r.role FROM truust.requests r"
-	" WHERE r.state = 'queued' AND (r.server, r.role) OPERATOR(pg_catalog.>) (l.server, l.role)"
-	" ORDER BY r.server, r.role LIMIT 1) n) "
-	"SELECT server, role FROM lanes",
-	0};
+static TruustStatement lanes_query = {TRUUST_LANES " SELECT server, role FROM lanes", 0};
 
 static TruustStatement due_query = {
 	"SELECT " ROW_COLUMNS ","
@@ -130,7 +120,7 @@ static TruustStatement next_look_query = {
 static TruustStatement note_error_query = {
 	"UPDATE truust.requests u SET error = $3 WHERE u.error IS DISTINCT FROM $3 AND u.id = ("
 	"SELECT r.id FROM truust.requests r WHERE r.state = 'queued' AND r.server = $1 AND r.role = $2"
-	" ORDER BY r.next_attempt_at, r.id LIMIT 1)",
+	" ORDER BY r.next_attempt_at, r.id LIMIT 1 FOR UPDATE SKIP LOCKED)",
 	3,
 	{TEXTOID, NAMEOID, TEXTOID}};
 
@@ -366,7 +356,8 @@ consider(Claim *claim, uint64 row)
 		claim->parked[claim->n_parked++] = id;
 		return;
 	}
-	if (endpoint && endpoint->repeat == TRUUST_UNCERTAIN && claim->n_claimed >= claim->slots)
+	if (endpoint && claim->n_claimed >= claim->slots &&
+		truust_repeat_of(endpoint, truust_field_jsonb(row, COL_ARGS)) == TRUUST_UNCERTAIN)
 	{
 		claim->skipped++;
 		return;
@@ -384,6 +375,7 @@ write_claim(Claim *claim)
 {
 	Datum		values[2];
 	TimestampTz now = GetCurrentTimestamp();
+	int64		claimed_at = truust_monotonic_ms();
 
 	if (claim->n_parked > 0)
 	{
@@ -398,6 +390,7 @@ write_claim(Claim *claim)
 	for (int i = 0; i < claim->n_claimed; i++)
 	{
 		claim->flights[i]->sent_at = now;
+		claim->flights[i]->claimed_at = claimed_at;
 		prepare_flight(claim->flights[i]);
 	}
 }
@@ -653,7 +646,8 @@ truust_outbox_recover(void)
 		"pg_catalog.clock_timestamp()"
 		" + CASE WHEN r.sequence_group IS NULL THEN 0 ELSE $2 END * interval '1 millisecond',"
 		" fence = r.fence + 1"
-		" WHERE r.state = 'sending' AND r.next_attempt_at = 'infinity' AND r.operation = ANY ($1)",
+		" WHERE r.state = 'sending' AND r.next_attempt_at = 'infinity' AND r.operation = ANY ($1)"
+		" AND NOT " TRUUST_NAMELESS_CUSTOMER,
 		2,
 		{TEXTARRAYOID, INT4OID}};
 	static TruustStatement look = {
@@ -710,7 +704,8 @@ doubt_queued(bool same_database)
 		{TEXTARRAYOID, BOOLOID}};
 	static TruustStatement park = {
 		"UPDATE truust.requests r SET state = 'uncertain', fence = r.fence + 1, error = $2"
-		" WHERE r.state = 'queued' AND r.operation = ANY ($1) RETURNING r.id, r.operation, r.error",
+		" WHERE r.state = 'queued' AND (r.operation = ANY ($1) OR " TRUUST_NAMELESS_CUSTOMER ")"
+		" RETURNING r.id, r.operation, r.error",
 		2,
 		{TEXTARRAYOID, TEXTOID}};
 	Datum values[2];

@@ -116,9 +116,9 @@ check_on_done(Oid function)
 
 /* Parameters that name what a request acts on: requests that share one go one after the other. */
 static const char *const group_parameters[] = {
-	"order_id",		   "payin_id",			"payout_id", "customer_uuid",
-	"subscription_id", "wallet_uuid",		"bundle_id", "verification_uuid",
-	"card_uuid",	   "bank_account_uuid", NULL};
+	"order_id",			 "payin_id",		"payout_id",		 "customer_uuid",
+	"customer_id",		 "subscription_id", "wallet_uuid",		 "bundle_id",
+	"verification_uuid", "card_uuid",		"bank_account_uuid", NULL};
 
 /* A customer that is made or updated is known by what Truust knows it by. */
 static const char *const customer_parameters[] = {"email", "phone", NULL};

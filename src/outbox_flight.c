@@ -88,6 +88,14 @@ learn_pace(TruustFlight *flight)
 	}
 }
 
+/* The API did not get to see it, or says that it is not there for anybody. */
+bool
+truust_flight_uncounted(const TruustFlight *flight)
+{
+	return !flight->is_look &&
+		   (flight->answer.kind == TRUUST_TRY_LATER || flight->answer.status == 503);
+}
+
 /*
  * A write that is harmless to repeat may still be on its way.  Where others of
  * its group follow, it is not repeated before that is over: it would undo them.
@@ -97,7 +105,7 @@ pause_before_repeat(const TruustFlight *flight)
 {
 	long pause = truust_flight_pause(flight->attempts);
 
-	if (flight->group && flight->endpoint->repeat == TRUUST_HARMLESS)
+	if (flight->group && truust_repeat_of(flight->endpoint, flight->args) == TRUUST_HARMLESS)
 		return Max(pause, truust_settle_time);
 	return pause;
 }
@@ -106,14 +114,18 @@ pause_before_repeat(const TruustFlight *flight)
 static void
 judge_unknown(TruustFlight *flight)
 {
-	switch (flight->endpoint->repeat)
+	TruustRepeat repeat = truust_repeat_of(flight->endpoint, flight->args);
+
+	switch (repeat)
 	{
 		case TRUUST_SAFE:
 		case TRUUST_HARMLESS:
-			if (flight->attempts >= truust_max_attempts)
-				set_verdict(flight, TRUUST_FLIGHT_FAILED, 0);
-			else
+			if (flight->attempts < truust_max_attempts || truust_flight_uncounted(flight))
 				set_verdict(flight, TRUUST_FLIGHT_AGAIN, pause_before_repeat(flight));
+			else
+				set_verdict(flight,
+							repeat == TRUUST_SAFE ? TRUUST_FLIGHT_FAILED : TRUUST_FLIGHT_UNCERTAIN,
+							0);
 			break;
 		case TRUUST_FINDABLE:
 			set_verdict(flight, TRUUST_FLIGHT_LOOK, 0);
@@ -227,6 +239,13 @@ wipe_keys(void)
 		truust_lanes_wipe();
 }
 
+/* Claimed too long ago to be sent by this claim: see TRUUST_LONGEST_UNSENT. */
+static bool
+is_stale(const TruustFlight *flight, int64 now)
+{
+	return !flight->is_look && now - flight->claimed_at > TRUUST_LONGEST_UNSENT;
+}
+
 void
 truust_flights_start(long *wait)
 {
@@ -238,7 +257,7 @@ truust_flights_start(long *wait)
 	{
 		TruustFlight *flight = dlist_container(TruustFlight, node, iter.cur);
 
-		if (truust_lane_wait(flight->lane, now) > 0)
+		if (truust_lane_wait(flight->lane, now) > 0 || is_stale(flight, now))
 			continue; /* taken back by the next round */
 		if (truust_lane_room(flight->lane, truust_outbox.n_flying) == 0)
 			continue;
@@ -263,7 +282,12 @@ truust_flights_unsend(void)
 		long		  pause = truust_lane_wait(flight->lane, now);
 
 		if (pause == 0 && !truust_outbox.taking_back)
-			continue;
+		{
+			if (!is_stale(flight, now))
+				continue;
+			/* claims have grown while answers were quick, and now they are not */
+			truust_outbox.batch = truust_max_in_flight;
+		}
 		dlist_delete(&flight->node);
 		truust_outbox.n_unsent--;
 		set_verdict(flight, flight->is_look ? TRUUST_FLIGHT_LOOK : TRUUST_FLIGHT_UNSENT, pause);
@@ -279,9 +303,25 @@ free_list(dlist_head *list)
 		truust_flight_free(dlist_container(TruustFlight, node, dlist_pop_head_node(list)));
 }
 
+/* A look that was to go on has lost its next request with the transaction: it begins anew. */
+static void
+begin_looks_anew(void)
+{
+	dlist_iter iter;
+
+	dlist_foreach (iter, &truust_outbox.answered)
+	{
+		TruustFlight *flight = dlist_container(TruustFlight, node, iter.cur);
+
+		if (flight->verdict == TRUUST_FLIGHT_NONE)
+			set_verdict(flight, TRUUST_FLIGHT_LOOK, 0);
+	}
+}
+
 void
 truust_flights_lost(void)
 {
+	begin_looks_anew();
 	while (!dlist_is_empty(&truust_outbox.flying))
 	{
 		TruustFlight *flight =

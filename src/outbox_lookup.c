@@ -367,6 +367,8 @@ judge_order(TruustFlight *flight, const TruustAnswer *answer)
 
 	if (answer->status == 404)
 		return ABSENT;
+	if (answer->resource == NULL || !JB_ROOT_IS_OBJECT(answer->resource))
+		return DOUBT;
 	if (strcmp(name, "accept_order") == 0)
 	{
 		statuses = accepted;
@@ -426,8 +428,10 @@ judge_single(TruustFlight *flight, const TruustAnswer *answer)
 static Finding
 judge_status(TruustFlight *flight, const TruustAnswer *answer)
 {
-	if (answer->status == 404 || answer->resource == NULL)
+	if (answer->status == 404)
 		return ABSENT;
+	if (answer->resource == NULL || !JB_ROOT_IS_OBJECT(answer->resource))
+		return DOUBT;
 	/* a review is asked for from CREATED on, and from nowhere else */
 	if (flight->endpoint->lookup == TRUUST_LOOKUP_VERIFICATION_STATUS)
 		return text_is(answer->resource, "status", "CREATED") ? ABSENT : FOUND;
@@ -446,13 +450,14 @@ judge_gone(TruustFlight *flight, const TruustAnswer *answer)
 static long
 until_settled(const TruustFlight *flight)
 {
-	TimestampTz settled = flight->sent_at + truust_settle_time * INT64CONST(1000);
+	int64		longest = (int64) truust_settle_time + TRUUST_LONGEST_UNSENT;
+	TimestampTz settled = flight->sent_at + longest * 1000;
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (now >= settled)
 		return 0;
 	/* a clock that went back must not hold it for longer than that */
-	return (long) Min((settled - now) / 1000 + 1, (int64) truust_settle_time);
+	return (long) Min((settled - now) / 1000 + 1, longest);
 }
 
 static void
@@ -537,15 +542,29 @@ judge(TruustFlight *flight)
 	}
 }
 
+/*
+ * Whether the API itself says that what was asked for is not there.  Whatever
+ * stands before it says so too, of everything, while the API is away; and a
+ * list of the account is always there.
+ */
+static bool
+says_gone(const TruustFlight *flight)
+{
+	const LookPlan *plan = plan_of(flight);
+
+	return flight->answer.status == 404 && flight->answer.whole &&
+		   JB_ROOT_IS_OBJECT(flight->answer.whole) && plan->argument && plan->result == NULL;
+}
+
 void
 truust_look_judge(TruustFlight *flight)
 {
 	MemoryContext old = MemoryContextSwitchTo(flight->context);
 	TruustAnswer *answer = &flight->answer;
 
-	if (answer->kind == TRUUST_OK || answer->status == 404)
+	if (answer->kind == TRUUST_OK || says_gone(flight))
 		judge(flight);
-	else if (answer->kind == TRUUST_REFUSED && answer->status != 401)
+	else if (answer->kind == TRUUST_REFUSED && answer->status != 401 && answer->status != 404)
 	{
 		flight->verdict = TRUUST_FLIGHT_UNCERTAIN;
 		answer->error = psprintf("its outcome could not be looked up: %s", answer->error);

@@ -37,6 +37,28 @@ truust_marker_needed(const TruustEndpoint *endpoint)
 	}
 }
 
+static bool
+has_text(Jsonb *object, const char *field)
+{
+	char *text = truust_json_get_text(object, field);
+
+	return text && *text;
+}
+
+TruustRepeat
+truust_repeat_of(const TruustEndpoint *endpoint, Jsonb *args)
+{
+	Jsonb *extra;
+
+	if (strcmp(endpoint->name, "create_customer") != 0)
+		return endpoint->repeat;
+	extra = truust_json_get(args, "extra");
+	if (has_text(args, "email") || has_text(args, "phone") ||
+		(extra && (has_text(extra, "email") || has_text(extra, "phone"))))
+		return endpoint->repeat;
+	return TRUUST_UNCERTAIN;
+}
+
 /* {"field": value} with value as JSON text. */
 static Datum
 object_of(const char *field, const char *value)
@@ -124,6 +146,28 @@ mark(Jsonb *object, const char *marker, bool tag, bool *marked)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
+static bool
+is_null(Jsonb *object, const char *field)
+{
+	JsonbValue	buf;
+	JsonbValue *value = getKeyJsonValueFromContainer(&object->root, field, strlen(field), &buf);
+
+	return value && value->type == jbvNull;
+}
+
+/* What is null in extra leaves its place to the marker, as a null argument does. */
+static Jsonb *
+without_null_marks(Jsonb *extra)
+{
+	static const char *const fields[] = {"tag", "metadata"};
+
+	for (size_t i = 0; i < lengthof(fields); i++)
+		if (is_null(extra, fields[i]))
+			extra = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(extra),
+													   CStringGetTextDatum(fields[i])));
+	return extra;
+}
+
 Jsonb *
 truust_marker_add(Jsonb *args, const char *marker, bool *marked)
 {
@@ -133,6 +177,11 @@ truust_marker_add(Jsonb *args, const char *marker, bool *marked)
 		truust_json_get(args, "tag") == NULL && !(has_extra && truust_json_get(extra, "tag"));
 
 	*marked = false;
+	if (has_extra && (is_null(extra, "tag") || is_null(extra, "metadata")))
+	{
+		extra = without_null_marks(extra);
+		args = merge(args, object_of("extra", to_text(extra)));
+	}
 	if (!has_extra || truust_json_get(extra, "metadata") == NULL)
 		return mark(args, marker, tag, marked);
 	/* what is in extra wins */

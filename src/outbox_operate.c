@@ -34,44 +34,47 @@ PG_FUNCTION_INFO_V1(truust_resolve_request);
 PG_FUNCTION_INFO_V1(truust_guard_drop);
 
 /* The next of its group and on_done wait for the end. */
-#define THEN_COMPLETE                                                                              \
+#define THEN_COMPLETE(response)                                                                    \
 	" done_state = CASE WHEN r.on_done IS NOT NULL OR r.attachment_id IS NOT NULL"                 \
-	" OR r.sequence_group IS NOT NULL OR r.response IS NOT NULL THEN 'pending' END,"               \
+	" OR r.sequence_group IS NOT NULL OR " response " IS NOT NULL THEN 'pending' END,"             \
 	" done_attempts = 0, done_error = NULL, next_attempt_at = pg_catalog.clock_timestamp()"
 
+/* Where what followed the end has failed, only that is repeated: a request that was taken back stays so. */
 static TruustStatement retry_query = {
 	"UPDATE truust.requests r SET state = 'queued', fence = r.fence + 1, attempts = 0, looks = 0,"
 	" next_attempt_at = pg_catalog.clock_timestamp(), finished_at = NULL, response = NULL,"
 	" done_state = NULL, done_attempts = 0, done_error = NULL"
-	" WHERE r.id = $1 AND r.state IN ('failed', 'uncertain')",
+	" WHERE r.id = $1 AND r.state IN ('failed', 'uncertain')"
+	" AND NOT (r.done_state IS NOT DISTINCT FROM 'dead'"
+	" OR r.done_state IS NOT DISTINCT FROM 'pending' AND r.done_attempts > 0)",
 	1,
 	{INT8OID}};
 
 static TruustStatement retry_done_query = {
 	"UPDATE truust.requests r SET done_state = 'pending', done_attempts = 0,"
 	" next_attempt_at = pg_catalog.clock_timestamp()"
-	" WHERE r.id = $1 AND r.state = 'done' AND r.done_state IN ('pending', 'dead')",
+	" WHERE r.id = $1 AND r.state IN ('done', 'failed') AND r.done_state IN ('pending', 'dead')",
 	1,
 	{INT8OID}};
 
 static TruustStatement cancel_query = {
 	"UPDATE truust.requests r SET state = 'failed', fence = r.fence + 1,"
-	" finished_at = pg_catalog.clock_timestamp(), error = $2," THEN_COMPLETE
-	" WHERE r.id = $1 AND r.state = 'queued' AND (r.role = $3 OR $4)",
+	" finished_at = pg_catalog.clock_timestamp(), error = $2," THEN_COMPLETE(
+		"NULL") " WHERE r.id = $1 AND r.state = 'queued' AND (r.role = $3 OR $4)",
 	4,
 	{INT8OID, TEXTOID, NAMEOID, BOOLOID}};
 
 static TruustStatement resolve_done_query = {
 	"UPDATE truust.requests r SET state = 'done', fence = r.fence + 1, response = $2, error = NULL,"
-	" finished_at = pg_catalog.clock_timestamp()," THEN_COMPLETE
-	" WHERE r.id = $1 AND r.state = 'uncertain'",
+	" finished_at = pg_catalog.clock_timestamp()," THEN_COMPLETE(
+		"$2") " WHERE r.id = $1 AND r.state = 'uncertain'",
 	2,
 	{INT8OID, JSONBOID}};
 
 static TruustStatement resolve_failed_query = {
 	"UPDATE truust.requests r SET state = 'failed', fence = r.fence + 1, error = $2,"
-	" finished_at = pg_catalog.clock_timestamp()," THEN_COMPLETE
-	" WHERE r.id = $1 AND r.state = 'uncertain'",
+	" finished_at = pg_catalog.clock_timestamp()," THEN_COMPLETE(
+		"NULL") " WHERE r.id = $1 AND r.state = 'uncertain'",
 	2,
 	{INT8OID, TEXTOID}};
 

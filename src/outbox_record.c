@@ -80,6 +80,13 @@ has_ended(const TruustFlight *flight)
 	return flight->verdict == TRUUST_FLIGHT_DONE || flight->verdict == TRUUST_FLIGHT_FAILED;
 }
 
+static bool
+is_uncounted(const TruustFlight *flight)
+{
+	return flight->verdict == TRUUST_FLIGHT_UNSENT ||
+		   (flight->verdict == TRUUST_FLIGHT_AGAIN && truust_flight_uncounted(flight));
+}
+
 static void
 add_row(const TruustFlight *flight, TruustColumn *columns)
 {
@@ -94,8 +101,7 @@ add_row(const TruustFlight *flight, TruustColumn *columns)
 	truust_column_add(&columns[P_RESPONSE], JsonbPGetDatum(answer->resource),
 					  !done || answer->resource == NULL);
 	truust_column_add_text(&columns[P_ERROR], done ? NULL : answer->error);
-	truust_column_add(&columns[P_UNSENT], BoolGetDatum(flight->verdict == TRUUST_FLIGHT_UNSENT),
-					  false);
+	truust_column_add(&columns[P_UNSENT], BoolGetDatum(is_uncounted(flight)), false);
 	truust_column_add(&columns[P_LOOKED],
 					  BoolGetDatum(flight->is_look && flight->verdict == TRUUST_FLIGHT_LOOK),
 					  false);
@@ -274,30 +280,7 @@ truust_outbox_record(void)
 	follow_up(flights, n);
 }
 
-/* ---------------------------------------------------------------- groups and alerts */
-
-void
-truust_groups_release(char **groups, int n)
-{
-	static TruustStatement query = {
-		"UPDATE truust.requests u SET next_attempt_at = pg_catalog.clock_timestamp()"
-		" WHERE u.id = ANY (ARRAY (SELECT f.id FROM pg_catalog.unnest($1) g (name), LATERAL ("
-		"SELECT r.id, r.state, r.next_attempt_at FROM truust.requests r"
-		" WHERE r.sequence_group = g.name AND r.state IN ('queued', 'sending', 'uncertain')"
-		" ORDER BY r.id LIMIT 1) f WHERE f.state = 'queued' AND f.next_attempt_at = 'infinity'))",
-		1,
-		{TEXTARRAYOID}};
-	TruustColumn names;
-	Datum		 value;
-
-	if (n == 0)
-		return;
-	truust_column_init(&names, TEXTOID, n);
-	for (int i = 0; i < n; i++)
-		truust_column_add_text(&names, groups[i]);
-	value = truust_column_array(&names);
-	truust_outbox_run(&query, &value);
-}
+/* ---------------------------------------------------------------- alerts */
 
 void
 truust_outbox_alert(const char *kind, int64 id, const char *operation, const char *reason)

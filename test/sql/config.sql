@@ -84,6 +84,9 @@ CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key 'sk
 CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key 'Bearer sk_stage_made_up');
 SELECT format('CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key %L)', 'sk_stage_' || repeat('x', 248)) \gexec
 CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key_file 'key');
+-- a key in the place of something else is not repeated
+CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key_file 'sk_stage_in_the_wrong_place');
+CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'sk_stage_in_the_wrong_place');
 CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key 'sk_stage_made_up', secret_key_file '/nowhere/key');
 CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key 'sk_stage_made_up', secret_key 'sk_stage_made_up_too');
 SELECT count(*) FROM pg_user_mappings WHERE srvname = 'good';

@@ -1,0 +1,196 @@
+# Where the protocol has an edge: late sends, customers that Truust cannot tell apart, ends that somebody undid, an outage of
+# many kinds, other people's locks, and answers that are not the API's.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Test::More;
+use TruustOutbox;
+
+my $t = TruustOutbox->new(conf => "truust.max_attempts = 3\ntruust.settle_time = 300ms\n");
+my $node = $t->node;
+
+sub reload
+{
+	my (@settings) = @_;
+	$t->sql("ALTER SYSTEM $_") for @settings;
+	$t->sql('SELECT pg_reload_conf()');
+	return;
+}
+
+sub enqueue
+{
+	my ($operation, $args, $more) = @_;
+	return $t->sql("SELECT truust_enqueue('$operation', '$args'" . ($more ? ", $more" : '') . ')');
+}
+
+sub row
+{
+	my ($id, $columns) = @_;
+	return $t->sql("SELECT $columns FROM truust.requests WHERE id = $id");
+}
+
+sub ends
+{
+	my ($id, $state, $what) = @_;
+	ok($t->wait_for("(SELECT state = '$state' FROM truust.requests WHERE id = $id)", 30), $what)
+	  or diag row($id, 'state, attempts, looks, error, next_attempt_at');
+	return;
+}
+
+my $order = $t->sql(q{SELECT id FROM truust_create_order('Bicycle', 10)});
+
+# ---------------------------------------------------------------- what is claimed is sent soon, or goes back
+
+reload('SET truust.max_in_flight = 2', 'SET truust.batch_size = 1000');
+# answers are quick, so that the claims grow; then they are slow
+$t->sql(q{SELECT truust_enqueue('create_order', jsonb_build_object('name', 'quick ' || i, 'value', 1)) FROM generate_series(1, 600) i});
+$t->sim(POST => 'rules', { operation => 'createOrder', after => 300, do => 'delay', ms => 700, times => 0 });
+ok($t->wait_for(q{(SELECT count(*) FROM truust.requests WHERE state = 'sending') > 6}, 30), 'many are claimed, few can be sent');
+ok($t->wait_for(q{(SELECT count(*) FROM truust.requests WHERE state = 'sending' AND sent_at < clock_timestamp() - interval '2500 ms') = 0
+	AND (SELECT count(*) FROM truust.requests WHERE state = 'sending') BETWEEN 1 AND 4}, 30), 'those that cannot be sent are taken back');
+is($t->sql(q{SELECT max(attempts) FROM truust.requests}), 1, 'which is no attempt');
+$t->sim(DELETE => 'rules');
+ok($t->settled(60), 'all are sent in the end');
+is(scalar(grep { $_->{name} =~ /^quick / } values %{ $t->orders }), 600, 'once each');
+reload('RESET truust.max_in_flight', 'RESET truust.batch_size');
+
+# ---------------------------------------------------------------- a customer without email and phone
+
+for my $case ([ '{"name": "A. Nonym"}', 1 ], [ '{"name": "B", "email": "b@example.test"}', 0 ],
+	[ '{"name": "C", "extra": {"phone": "+34600000001"}}', 0 ])
+{
+	my ($args, $nameless) = @$case;
+	my $before = $t->effects('createCustomer');
+	my $rule = $t->sim(POST => 'rules', { operation => 'createCustomer', do => 'drop', when => 'after' });
+	my $id = $t->sql("SELECT truust_enqueue('create_customer', '$args')");
+	ends($id, $nameless ? 'uncertain' : 'done', "$args: " . ($nameless ? 'a person decides' : 'repeated'));
+	is($t->effects('createCustomer') - $before, 1, '... and made once') if $nameless;
+	$t->sim(DELETE => 'rules');
+}
+{
+	$t->sim(POST => 'rules', { operation => 'createCustomer', do => 'hang', when => 'after', times => 0 });
+	my $id = enqueue('create_customer', '{"name": "E"}');
+	ok($t->wait_until(sub { $t->sim(GET => 'rules')->{rules}[0]{hits} > 0 }), 'one is under way');
+	$t->kill_worker;
+	$t->sim(DELETE => 'rules');
+	ends($id, 'uncertain', 'the worker died: a person decides');
+}
+
+# ---------------------------------------------------------------- what was taken back stays so
+
+$t->sql(q{CREATE TABLE told (id bigint, state text);
+	CREATE FUNCTION tell(r truust.requests) RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		IF r.key = 'broken' AND NOT EXISTS (SELECT FROM told WHERE state = 'mended') THEN RAISE 'broken'; END IF;
+		INSERT INTO told VALUES (r.id, r.state);
+	END $$});
+{
+	$t->sql(q{SELECT truust_pause('requests', 'test')});
+	my $id = enqueue('create_payin', qq({"order_id": $order, "type": "REDSYS_V2"}), q{'broken', 'tell(truust.requests)'});
+	$t->sql("SELECT truust_cancel_request($id)");
+	$t->sql(q{SELECT truust_resume('requests')});
+	ok($t->wait_for("(SELECT done_state = 'dead' FROM truust.requests WHERE id = $id)", 30), 'its on_done fails for good');
+	$t->sql(q{INSERT INTO told VALUES (0, 'mended')});
+	$t->sql("SELECT truust_retry_request($id)");
+	ok($t->wait_for("EXISTS (SELECT FROM told WHERE id = $id)", 30), 'on_done is repeated');
+	is(row($id, 'state'), 'failed', 'a request that was cancelled is not sent for that');
+	is($t->calls('createPayin'), 0, 'nothing was sent');
+	$t->sql("SELECT truust_retry_request($id)");
+	ends($id, 'done', 'once that is through, a retry sends it');
+}
+
+# ---------------------------------------------------------------- an outage is no attempt
+
+{
+	$t->sim(POST => 'rules', { operation => 'updateOrder', do => 'status', status => 503, times => 6, body => '{"message": "maintenance"}' });
+	my $id = enqueue('update_order', qq({"order_id": $order, "name": "Mended"}));
+	ends($id, 'done', 'six times 503 with three attempts: done');
+	is(row($id, 'attempts'), 1, 'attempts that the API did not get to see do not count');
+}
+{
+	my $id;
+	$t->kill_simulator;
+	$id = enqueue('create_order', '{"name": "After the outage", "value": 3}');
+	ok($t->wait_for("(SELECT error IS NOT NULL FROM truust.requests WHERE id = $id)", 30), 'nobody listens');
+	$t->start_simulator;
+	$t->sim(POST => 'rules', { operation => 'createOrder', do => 'status', status => 502 });
+	ends($id, 'done', 'and then 502: done');
+	is(scalar(grep { $_->{name} eq 'After the outage' } values %{ $t->orders }), 1, 'once');
+	$t->sim(DELETE => 'rules');
+}
+{
+	$t->sim(POST => 'rules', { operation => 'updateOrder', do => 'drop', when => 'after', times => 0 });
+	my $id = enqueue('update_order', qq({"order_id": $order, "name": "Never told"}));
+	ends($id, 'uncertain', 'a write whose answers are all lost is not called refused');
+	$t->sim(DELETE => 'rules');
+	$t->sql("SELECT truust_retry_request($id)");
+	ends($id, 'done', 'a person has it sent again');
+}
+
+# ---------------------------------------------------------------- nobody's lock stops the others
+
+{
+	$t->sim(POST => 'rules', { operation => 'updateOrder', do => 'delay', ms => 500 });
+	my $first = enqueue('update_order', qq({"order_id": $order, "name": "First"}));
+	my $second = enqueue('update_order', qq({"order_id": $order, "name": "Second"}));
+	ok($t->wait_for("(SELECT next_attempt_at = 'infinity' FROM truust.requests WHERE id = $second)", 30), 'one waits for another');
+	my $session = $node->background_psql('postgres');
+	$session->query_safe("BEGIN; SELECT truust_cancel_request($second)");
+	ends($first, 'done', 'the first is recorded while the second is about to be cancelled');
+	my $other = enqueue('create_order', '{"name": "Unheld", "value": 3}');
+	ends($other, 'done', 'others go on');
+	$session->query_safe('ROLLBACK');
+	$session->quit;
+	ends($second, 'done', 'the cancel is undone: the second is sent');
+}
+{
+	$t->sql(q{CREATE FUNCTION unlock(r truust.requests) RETURNS void LANGUAGE sql AS 'SELECT pg_advisory_unlock_all()'});
+	my $id = enqueue('create_order', '{"name": "Unlocking", "value": 3}', q{NULL, 'unlock(truust.requests)'});
+	my $slow = $t->sim(POST => 'rules', { operation => 'updateOrder', do => 'hang', times => 0 });
+	my $under_way = enqueue('update_order', qq({"order_id": $order, "name": "Under way"}));
+	ok($t->wait_for("(SELECT done_state = 'done' FROM truust.requests WHERE id = $id)", 30), 'an on_done gives up all advisory locks');
+	ok($t->wait_for("(SELECT state = 'sending' FROM truust.requests WHERE id = $under_way)", 30), 'another request is under way');
+	is($t->sql(q{SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+		WHERE l.locktype = 'advisory' AND l.granted AND a.backend_type = 'truust requests' AND l.objid::bigint & 65535 = 65535}), 1,
+		'the worker has its own still') or diag $t->sql(q{SELECT l.* FROM pg_locks l WHERE locktype = 'advisory'});
+	$t->sim(DELETE => 'rules');
+	ok($t->settled(30), 'all is done');
+}
+
+# ---------------------------------------------------------------- a 404 that is not the API's
+
+{
+	$t->sim(POST => 'rules', { operation => 'createOrder', do => 'drop', when => 'after' });
+	$t->sim(POST => 'rules', { operation => 'listOrders', do => 'status', status => 404, times => 2, body => '<html>no such page</html>' });
+	my $id = enqueue('create_order', '{"name": "Behind a proxy", "value": 3}');
+	ends($id, 'done', 'the look asks again');
+	is(scalar(grep { $_->{name} eq 'Behind a proxy' } values %{ $t->orders }), 1, 'it was made once');
+	$t->sim(DELETE => 'rules');
+}
+
+# ---------------------------------------------------------------- what a person says is noted
+
+{
+	$t->sim(POST => 'rules', { operation => 'sendOrderReceipt', do => 'drop', when => 'after' });
+	$t->sim(POST => 'rules', { operation => 'createOrder', do => 'drop', when => 'after' });
+	$t->sim(POST => 'rules', { operation => 'listOrders', do => 'status', status => 403, times => 0, body => '{"message": "not yours"}' });
+	my $id = enqueue('create_order', '{"name": "Resolved", "value": 3}');
+	ends($id, 'uncertain', 'it cannot be looked up');
+	my ($made) = grep { $_->{name} eq 'Resolved' } map { @{ $_->{rows} } } $t->sim(GET => 'rows?kind=orders');
+	$t->sql("SELECT truust_resolve_request($id, '{\"id\": $made->{id}, \"status\": \"DRAFT\"}')");
+	ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $made->{id})", 30), 'its order is noted');
+	$t->sim(DELETE => 'rules');
+}
+
+# ---------------------------------------------------------------- null in extra leaves its place to the marker
+
+for my $extra ('{"tag": null}', '{"metadata": null}', '{"tag": null, "metadata": null}')
+{
+	my $id = enqueue('create_order', qq({"name": "Nulls", "value": 3, "extra": $extra}));
+	ends($id, 'done', "extra $extra is sent");
+}
+
+done_testing();
