@@ -184,7 +184,7 @@ COMMENT ON COLUMN truust.requests.key IS 'idempotency key: unique for each role'
 COMMENT ON COLUMN truust.requests.role IS 'role that enqueued it, whose key it is sent with';
 COMMENT ON COLUMN truust.requests.server IS 'foreign server that it is sent to';
 COMMENT ON COLUMN truust.requests.state IS 'queued; sending (claimed); done; failed (refused by the API); uncertain (may have been executed, a person must look)';
-COMMENT ON COLUMN truust.requests.attempts IS 'times that it was sent';
+COMMENT ON COLUMN truust.requests.attempts IS 'times that it was sent, without those that the API put off (429, 503, no connection)';
 COMMENT ON COLUMN truust.requests.next_attempt_at IS 'queued: not sent before this time (infinity: waits behind another request of its group); sending: when its outcome is looked up (infinity: in flight); ended: when on_done is tried again';
 COMMENT ON COLUMN truust.requests.http_status IS 'status of the last answer; NULL: none came';
 COMMENT ON COLUMN truust.requests.response IS 'resource that the API returned';

@@ -356,7 +356,7 @@ consider(Claim *claim, uint64 row)
 		claim->parked[claim->n_parked++] = id;
 		return;
 	}
-	if (endpoint && claim->n_claimed >= claim->slots &&
+	if (claim->n_claimed >= claim->slots && endpoint && endpoint->repeat != TRUUST_FINDABLE &&
 		truust_repeat_of(endpoint, truust_field_jsonb(row, COL_ARGS)) == TRUUST_UNCERTAIN)
 	{
 		claim->skipped++;

@@ -55,10 +55,11 @@ static pthread_cond_t  for_spool;
 
 /* All of this is guarded by the mutex. */
 static Queue queue;
-static bool	 spooling; /* new webhooks go to the spool */
-static bool	 handover; /* but wait for the drain to end just now */
-static bool	 writing;  /* the spool thread has webhooks in hand */
-static bool	 draining; /* a database thread is the drainer */
+static bool	 spooling;	   /* new webhooks go to the spool */
+static bool	 handover;	   /* but wait for the drain to end just now */
+static bool	 writing;	   /* the spool thread has webhooks in hand */
+static bool	 draining;	   /* a database thread is the drainer */
+static bool	 drain_singly; /* ... and takes row by row; the drainer's own */
 static bool	 stopping;
 static bool	 announced; /* the log says that the spool is in use */
 static int	 workers_up;
@@ -165,13 +166,26 @@ end_spooling(void)
 	return true;
 }
 
+/*
+ * There is a batch for a database thread.  One that pauses before it connects
+ * again waits on the same condition, and a signal could go to it alone.  Locked.
+ */
+static void
+wake_database_thread(void)
+{
+	if (workers_up < settings.connections)
+		pthread_cond_broadcast(&for_database);
+	else
+		pthread_cond_signal(&for_database);
+}
+
 void
 batcher_submit(Webhook *webhook)
 {
 	pthread_mutex_lock(&mutex);
 	queue_append(&queue, webhook);
 	if (!spooling)
-		pthread_cond_signal(&for_database);
+		wake_database_thread();
 	else if (!handover)
 		pthread_cond_signal(&for_spool);
 	pthread_mutex_unlock(&mutex);
@@ -364,7 +378,7 @@ deliver_queue(Worker *worker)
 		worker->rows[count++] = queue_take(&queue);
 	}
 	if (queue.first != NULL)
-		pthread_cond_signal(&for_database);
+		wake_database_thread();
 	pthread_mutex_unlock(&mutex);
 	dealt = deliver(worker, worker->rows, count, deadline_of(worker->rows[0]), &result);
 	for (size_t i = 0; i < dealt; i++)
@@ -381,50 +395,55 @@ deliver_queue(Worker *worker)
 
 /* --- database threads: draining the spool --- */
 
-/* Commit a batch out of the spool; false if the database failed. */
-static bool
-drain_batch(Worker *worker, SpoolBatch *batch)
+/*
+ * Keep the refused ones of the first `count` rows.  Returns how many rows,
+ * from the left, the spool can forget.
+ */
+static size_t
+set_refused_aside(const SpoolBatch *batch, size_t count)
 {
-	DatabaseResult result = DATABASE_FAILED;
-	int64_t		   patience = settings.database_timeout_ms * INT64_C(1000) * SETTLE_FACTOR;
-	size_t		   dealt =
-		deliver(worker, batch->rows, batch->count, clock_monotonic_us() + patience, &result);
-	bool complete = dealt == batch->count;
-
-	for (size_t i = 0; i < dealt; i++)
+	for (size_t i = 0; i < count; i++)
 	{
 		if (batch->rows[i]->outcome == WEBHOOK_STORED)
 			continue;
 		if (!spool_set_aside(settings.spool, batch->rows[i]))
-		{
-			/* It stays where it is; what follows it comes again as well. */
-			spool_handed_in(settings.spool, batch, i);
-			return false;
-		}
+			return i;
 		metrics_add(set_aside, 1);
 		log_error("a webhook from the spool is in refused.seg, as the database refused it");
 	}
-	spool_handed_in(settings.spool, batch, dealt);
-	if (complete)
-		return true;
-	if (result == DATABASE_SLOW)
-		database_close(worker->database);
-	return false;
+	return count;
 }
 
-/* A batch from the spool; false when it cannot be read or committed. */
+/*
+ * A batch from the spool; false when it cannot be read or committed, with the
+ * database to blame in `*database_failed`.
+ */
 static bool
 drain_once(Worker *worker, uint64_t *total, bool *database_failed)
 {
-	SpoolBatch batch;
-	bool	   good;
+	SpoolBatch	   batch;
+	DatabaseResult result = DATABASE_FAILED;
+	int64_t		   patience = settings.database_timeout_ms * INT64_C(1000) * SETTLE_FACTOR;
+	size_t		   rows = drain_singly ? 1 : (size_t) settings.batch_rows;
+	size_t		   dealt;
+	size_t		   forgotten;
+	bool		   good;
 
-	if (!spool_read(settings.spool, &batch, (size_t) settings.batch_rows, DRAIN_BYTES))
+	if (!spool_read(settings.spool, &batch, rows, DRAIN_BYTES))
 		return spool_is_empty();
-	good = drain_batch(worker, &batch);
-	*database_failed = !good;
-	if (good)
-		*total += batch.count;
+	dealt = deliver(worker, batch.rows, batch.count, clock_monotonic_us() + patience, &result);
+	forgotten = set_refused_aside(&batch, dealt);
+	spool_handed_in(settings.spool, &batch, forgotten);
+	/*
+	 * A refused row that cannot be kept stays the first one.  What was
+	 * committed behind it comes again, once: from here on row by row.
+	 */
+	drain_singly = forgotten < dealt;
+	*database_failed = dealt < batch.count && !drain_singly;
+	if (*database_failed && result == DATABASE_SLOW)
+		database_close(worker->database);
+	good = forgotten == batch.count;
+	*total += forgotten;
 	spool_batch_free(&batch);
 	return good;
 }

@@ -74,8 +74,9 @@ set_message(Database *database, const char *text)
 	}
 }
 
+/* Can the connection string be read, and is there no password in it? */
 static bool
-holds_password(const char *dsn)
+check_dsn(const char *dsn)
 {
 	char			 *reason = NULL;
 	PQconninfoOption *options = PQconninfoParse(dsn, &reason);
@@ -83,20 +84,23 @@ holds_password(const char *dsn)
 
 	for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
 		found |= strcmp(o->keyword, "password") == 0 && o->val != NULL;
+	if (options == NULL)
+		/* libpq's reason quotes the string, which may hold a password. */
+		log_error("the connection string cannot be read; it is to be like "
+				  "\"host=db dbname=shop user=hook\" or \"postgresql://hook@db/shop\"");
+	else if (found)
+		log_error("the connection string holds a password, which every user of this host can read; "
+				  "put it into the file that PGPASSFILE names");
 	PQconninfoFree(options);
 	PQfreemem(reason);
-	return found;
+	return options != NULL && !found;
 }
 
 bool
 database_init(const char *dsn)
 {
-	if (dsn != NULL && holds_password(dsn))
-	{
-		log_error("the connection string holds a password, which every user of this host can read; "
-				  "put it into the file that PGPASSFILE names");
+	if (dsn != NULL && !check_dsn(dsn))
 		return false;
-	}
 	if (getenv("PGPASSWORD") != NULL)
 	{
 		log_error("PGPASSWORD is set; put the password into the file that PGPASSFILE names");
@@ -164,8 +168,9 @@ ignore_notice(void *arg, const PGresult *result)
 }
 
 /*
- * Session settings.  A 200 stands for a durable commit, so that a default of
- * synchronous_commit = off does not apply here.
+ * Session settings.  A 200 stands for a durable commit, so that neither a
+ * default of synchronous_commit = off applies here nor one that is set later:
+ * the session keeps what it began with.
  */
 static bool
 set_up_session(Database *database)
@@ -175,9 +180,9 @@ set_up_session(Database *database)
 	PGresult		*result;
 	bool			 good;
 
-	result =
-		PQexec(database->conn, "SELECT pg_catalog.set_config('synchronous_commit', 'on', false)"
-							   " WHERE pg_catalog.current_setting('synchronous_commit') = 'off'");
+	result = PQexec(database->conn, "SELECT pg_catalog.set_config('synchronous_commit',"
+									" CASE s WHEN 'off' THEN 'on' ELSE s END, false)"
+									" FROM pg_catalog.current_setting('synchronous_commit') AS s");
 	good = PQresultStatus(result) == PGRES_TUPLES_OK;
 	PQclear(result);
 	if (!good)
@@ -388,6 +393,26 @@ lost(Database *database)
 }
 
 /*
+ * Would another row fail as well?  By the SQLSTATE's class: connection,
+ * transaction, authorization, names and rights, resources, configuration,
+ * foreign servers, internal.  Any other is about the row, also those of a
+ * merchant's trigger, which can be anything.
+ */
+static bool
+is_servers_trouble(const char *state)
+{
+	static const char *const classes[] = {"08", "0A", "25", "26", "28", "2D", "3D", "3F", "40",
+										  "42", "53", "55", "57", "58", "72", "F0", "HV", "XX"};
+
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+	{
+		if (strncmp(state, classes[i], 2) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * What an error of the server means for the batch.  Errors about values are
  * named by their code and constraint only: the server's words may quote the
  * row.
@@ -400,8 +425,7 @@ judge_error(Database *database, const PGresult *result)
 
 	if (state == NULL)
 		return lost(database);
-	if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 ||
-		strncmp(state, "54", 2) == 0 || strncmp(state, "P0", 2) == 0)
+	if (!is_servers_trouble(state))
 	{
 		snprintf(database->message, sizeof(database->message), "SQLSTATE %s%s%s", state,
 				 constraint ? ", constraint " : "", constraint ? constraint : "");

@@ -167,7 +167,10 @@ run(Options *options, const sigset_t *waited)
 	batcher.spool = spool;
 	fit_file_limit(options);
 	if (!batcher_start(&batcher) || !start_front(options, &listener))
-		return EXIT_FAILURE;
+	{
+		/* Threads that use the options may run, with no webhook in hand yet. */
+		_exit(EXIT_FAILURE);
+	}
 	printf("listening on %s\n", listener.name);
 	fflush(stdout);
 	log_info("version %s listens on %s", TRUUST_VERSION, listener.name);

@@ -5,6 +5,7 @@
  * fdatasync for each group.  After a failed fdatasync nothing is known about
  * the file's pages, so that the segment is given up and a new one begun.
  */
+#define _GNU_SOURCE
 #include "spool_private.h"
 #include "log.h"
 #include "metrics.h"
@@ -34,10 +35,15 @@ static LogThrottle no_room;
 static bool
 open_files(Spool *spool)
 {
-	if (mkdir(spool->dir, 0700) != 0 && errno != EEXIST)
+	bool created = mkdir(spool->dir, 0700) == 0;
+
+	if (!created && errno != EEXIST)
 		return false;
 	spool->dir_fd = open(spool->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (spool->dir_fd < 0)
+		return false;
+	/* Its own name is in the parent, which we may not be allowed to open. */
+	if (created && syncfs(spool->dir_fd) != 0)
 		return false;
 	spool->lock_fd = openat(spool->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	spool->position_fd = openat(spool->dir_fd, "position", O_RDWR | O_CREAT | O_CLOEXEC, 0600);

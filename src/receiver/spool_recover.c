@@ -157,9 +157,11 @@ scan_bytes(Spool *spool, int fd, Segment *segment, const Position *position,
 		   const unsigned char *bytes, uint64_t size)
 {
 	uint64_t number;
-	uint64_t offset = segment_head_read(bytes, size, &number, &segment->id) ? SPOOL_HEAD_SIZE : 0;
-	uint64_t skip_to =
-		position->number == segment->number && position->id == segment->id ? position->offset : 0;
+	bool	 has_head = segment_head_read(bytes, size, &number, &segment->id);
+	uint64_t offset = has_head ? SPOOL_HEAD_SIZE : 0;
+	/* A renamed refused.seg has no head, and could be any other of its kind. */
+	bool	 same = has_head && position->number == segment->number && position->id == segment->id;
+	uint64_t skip_to = same ? position->offset : 0;
 	uint64_t skipped = 0;
 	uint64_t counted = 0;
 

@@ -309,10 +309,11 @@ test_failing_disk(void)
 	empty_dir();
 }
 
+/* refused.seg is renamed too early: handed in again, its webhook is refused again. */
 static void
 test_set_aside(void)
 {
-	Spool  *spool = spool_open(dir, LIMIT);
+	Spool  *spool = NULL;
 	Webhook hook = {.body = (const unsigned char *) "1",
 					.body_len = 1,
 					.headers = "{}",
@@ -323,14 +324,16 @@ test_set_aside(void)
 	char	from[600];
 	char	to[600];
 
-	check(spool_set_aside(spool, &hook), "set a record aside");
-	spool_close(spool);
 	snprintf(from, sizeof(from), "%s/refused.seg", dir);
-	snprintf(to, sizeof(to), "%s/0000000000000001.seg", dir);
-	check(rename(from, to) == 0, "give it the name of a segment");
-	spool = spool_open(dir, LIMIT);
-	check(drain(spool, 1, 1, 10), "it is handed in again");
-	spool_close(spool);
+	snprintf(to, sizeof(to), "%s/0000000000000000.seg", dir);
+	for (int round = 0; round < 3; round++)
+	{
+		spool = spool_open(dir, LIMIT);
+		check(spool_set_aside(spool, &hook), "set a record aside");
+		check(drain(spool, 1, round > 0, 10), "the one of before is handed in again");
+		spool_close(spool);
+		check(rename(from, to) == 0, "give it the name of a segment");
+	}
 	empty_dir();
 }
 

@@ -30,6 +30,8 @@ for my $case (
     [ 'an unknown option', ['--colour', 'red'], qr/unknown argument "--colour"/ ],
     [ 'a size out of range', ['--no-auth', '--max-body', '0'], qr/"max-body" must be a size/ ],
     [ 'a password in the connection string', ['--no-auth', '--dsn', 'host=x password=hunter2'], qr/holds a password/ ],
+    [ 'a password in an unreadable URI', ['--no-auth', '--dsn', 'postgresql://hook:hunter2%zz@db/shop'], qr/cannot be read; it is to be like/ ],
+    [ 'a password in an unreadable string', ['--no-auth', '--dsn', q{host=x password='hunter2}], qr/cannot be read; it is to be like/ ],
     [ 'no authentication on a public address', ['--no-auth', '--listen', '0.0.0.0:0'], qr/loopback addresses only/ ],
     [ 'a key without a certificate', ['--no-auth', '--tls-key', 'x'], qr/must be given together/ ])
 {
@@ -213,6 +215,22 @@ for my $sql ('SELECT FROM truust.webhooks', 'UPDATE truust.webhooks SET body = b
         extra_params => [ '-U', 'hook' ]);
     like($err, qr/^psql:.*ERROR:  (42501|42809|42883): /m, "the receiver's role may not: $sql");
 }
+
+# ------------------------------------------------------------------ what a 200 stands for
+
+# A connection that was there before keeps durable commits when the server's default becomes less than that.
+$node->safe_psql('postgres', q{
+	CREATE TABLE durability (setting text);
+	GRANT INSERT ON durability TO hook;
+	CREATE FUNCTION note_durability() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN INSERT INTO public.durability VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;
+	CREATE TRIGGER note_durability AFTER INSERT ON truust.webhooks EXECUTE FUNCTION note_durability()});
+$node->safe_psql('postgres', $_) for 'ALTER SYSTEM SET synchronous_commit = off', 'SELECT pg_reload_conf()';
+ok($node->poll_query_until('postgres', q{SELECT current_setting('synchronous_commit') = 'off'}), 'a less durable default');
+is($receiver->send_hook('order.published', '"durable"'), 200, 'a webhook on a connection of before') for 1 .. 4;
+is($node->safe_psql('postgres', 'SELECT DISTINCT setting FROM durability'), 'on', 'is durable before its 200');
+$node->safe_psql('postgres', $_) for 'ALTER SYSTEM RESET synchronous_commit', 'SELECT pg_reload_conf()',
+    'DROP TRIGGER note_durability ON truust.webhooks';
 
 # ------------------------------------------------------------------ health and metrics
 

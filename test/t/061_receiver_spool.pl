@@ -200,6 +200,59 @@ $receiver->run;
 ok(TruustReceiver::wait_for(sub { stored() eq "@taken evil" }), 'renamed, it is handed in again');
 $receiver->stop;
 
+# A merchant's trigger refuses with a code of its own, for a while: renamed too early, it is refused once more.
+empty_table();
+$node->safe_psql('postgres', q{
+    CREATE FUNCTION refuse_evil() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF new.event = 'evil' THEN RAISE SQLSTATE 'SH001' USING MESSAGE = 'not in this shop'; END IF; RETURN new; END $$;
+    CREATE TRIGGER refuse_evil BEFORE INSERT ON truust.webhooks FOR EACH ROW EXECUTE FUNCTION refuse_evil()});
+for my $round (1 .. 2)
+{
+    $node->stop('fast');
+    $receiver->run;
+    is(send_some($receiver, 2), '200', 'bodies go to the spool');
+    is($receiver->send_hook('evil', "evil $round"), 200, 'one that the trigger will refuse') if $round == 1;
+    is(send_some($receiver, 2), '200', 'and more');
+    $node->start;
+    ok($receiver->wait_until_drained, "round $round: drained in spite of an unknown SQLSTATE");
+    is($receiver->metric('set_aside_total'), 1, 'with the refused one set aside');
+    $receiver->stop;
+    rename "$receiver->{dir}/spool/refused.seg", "$receiver->{dir}/spool/0000000000000000.seg" or die;
+}
+$node->safe_psql('postgres', 'ALTER TABLE truust.webhooks DISABLE TRIGGER refuse_evil');
+$receiver->run;
+ok(TruustReceiver::wait_for(sub { stored() eq "@taken evil" }), 'renamed a second time it is there still, and handed in');
+$receiver->stop;
+
+# refused.seg cannot be written (a directory has its name, as if the disk were full): the row stays where it is, those
+# behind it are not inserted again and again.
+empty_table();
+$node->safe_psql('postgres', 'ALTER TABLE truust.webhooks ENABLE TRIGGER refuse_evil');
+$node->stop('fast');
+mkdir "$receiver->{dir}/spool/refused.seg" or die;
+$receiver->run;
+is(send_some($receiver, 2), '200', 'bodies go to the spool');
+is($receiver->send_hook('evil', 'evil 3'), 200, 'one that will be refused, with no place for it');
+is(send_some($receiver, 5), '200', 'and more');
+$node->start;
+ok($receiver->wait_for_metric('refused_total', sub { $_ >= 4 }), 'it is tried again and again');
+{
+    my %times;
+    $times{$_}++ for split / /, stored();
+    my @often = grep { $times{$_} > 2 } @taken;
+    is("@often", '', 'nothing behind it comes more than twice');
+    is($receiver->metric('database_up'), 1, 'the database is not blamed');
+    is($receiver->metric('database_failures_total'), 0, 'nor counted as failing');
+    rmdir "$receiver->{dir}/spool/refused.seg" or die;
+    ok($receiver->wait_until_drained, 'with a place for it the spool is drained');
+    %times = ();
+    $times{$_}++ for split / /, stored();
+    is(join(' ', sort { $a <=> $b } keys %times), "@taken", 'and all others are in the table');
+    is($receiver->metric('set_aside_total'), 1, 'it is set aside');
+}
+$receiver->stop;
+$node->safe_psql('postgres', 'DROP TRIGGER refuse_evil ON truust.webhooks');
+
 # ------------------------------------------------------------------ a slow database
 
 empty_table();

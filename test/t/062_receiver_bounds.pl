@@ -182,6 +182,24 @@ ok($receiver->wait_until_drained, 'it is ready');
 	all_applied($receiver, $before + $taken, 'permitted again');
 }
 
+# ---------------------------------------------------------------- fewer connections than asked for
+
+{
+	$receiver->stop;
+	$node->safe_psql('postgres', 'ALTER ROLE hook CONNECTION LIMIT 1');
+	my $few = TruustReceiver->start(node => $node, args => [ '--database-timeout', '400ms' ]);
+	ok($few->wait_until_drained, 'one of two connections can be had');
+	is($few->metric('database_connections'), 1, 'and no other');
+	# A wake-up that goes to the thread without a connection would leave a webhook to the spool.
+	my ($statuses) = send_events($few, 500);
+	is($statuses, '200', 'webhooks are taken');
+	is($few->metric('spooled_total'), 0, 'by the one connection, not the spool');
+	$node->safe_psql('postgres', 'ALTER ROLE hook CONNECTION LIMIT -1');
+	ok($few->wait_for_metric('database_connections', sub { $_ == 2 }), 'permitted again, there are two');
+	$few->stop;
+	$receiver->run;
+}
+
 # ---------------------------------------------------------------- a sender of Truust's kind
 
 my $sim = Truust->simulator;
