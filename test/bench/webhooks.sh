@@ -166,13 +166,8 @@ tenths()
 # VACUUM gives back nothing that an older snapshot could see, such as that of an autovacuum that analyzes the orders.
 vacuum_alone()
 {
-	local tries=0 others="FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND (backend_xmin IS NOT NULL OR backend_type = 'autovacuum worker')"
-
-	until [ "$(query "SELECT NOT EXISTS (SELECT $others)")" = t ]
-	do
-		((tries++ < 3000)) || fail "snapshots that do not go: $(query "SELECT backend_type, backend_xmin, state, query $others")"
-		sleep 0.1
-	done
+	wait_for "SELECT NOT EXISTS (SELECT FROM pg_stat_activity
+		WHERE pid <> pg_backend_pid() AND (backend_xmin IS NOT NULL OR backend_type = 'autovacuum worker'))"
 	query "VACUUM $1"
 }
 
