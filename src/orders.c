@@ -281,6 +281,10 @@ truust_order_event_name(const char *status)
 	return pstrdup(truust_order_state_event(status, buf, size));
 }
 
+/*
+ * An answer of the API that was asked for before status_at is older than the
+ * status; so that is when the status became known, not when the transaction began.
+ */
 void
 truust_order_move(TruustOrder *order, const char *status)
 {
@@ -289,7 +293,7 @@ truust_order_move(TruustOrder *order, const char *status)
 		return;
 	order->previous_status = order->status;
 	order->status = pstrdup(status);
-	order->status_at = GetCurrentTransactionStartTimestamp();
+	order->status_at = GetCurrentTimestamp();
 	order->moved = true;
 }
 
@@ -347,8 +351,8 @@ fill_row(OrderRow *row, const TruustOrder *order)
 	row->values[ORDER_ID] = Int64GetDatum(order->key.id);
 	row->values[ORDER_SERVER] = CStringGetTextDatum(order->key.server);
 	row->values[ORDER_NOTED_AT] = row->values[ORDER_WATCH_FROM] = now;
-	row->values[ORDER_LOOKED_AT] = row->values[ORDER_STATUS_AT] = now;
-	row->values[ORDER_UPDATED_AT] = now;
+	row->values[ORDER_LOOKED_AT] = row->values[ORDER_UPDATED_AT] = now;
+	row->values[ORDER_STATUS_AT] = TimestampTzGetDatum(order->status_at);
 	namestrcpy(&row->role, order->role ? order->role : "");
 	row->values[ORDER_ROLE] = NameGetDatum(&row->role);
 	row->values[ORDER_STATUS] = CStringGetTextDatum(order->status);
@@ -359,10 +363,10 @@ fill_row(OrderRow *row, const TruustOrder *order)
 	memcpy(&row->values[ORDER_FIELDS], order->fields, sizeof(order->fields));
 
 	row->nulls[ORDER_ROLE] = order->role == NULL;
-	row->nulls[ORDER_LOOKED_AT] = !order->looked_at;
+	row->nulls[ORDER_LOOKED_AT] = order->looked_at == 0;
 	row->nulls[ORDER_PREVIOUS_STATUS] = order->previous_status == NULL;
 	row->replace[ORDER_ROLE] = order->role != NULL;
-	row->replace[ORDER_LOOKED_AT] = order->looked_at;
+	row->replace[ORDER_LOOKED_AT] = order->looked_at != 0;
 	row->replace[ORDER_STATUS_AT] = order->moved;
 	for (int i = ORDER_STATUS; i <= ORDER_UPDATED_AT; i++)
 		row->replace[i] = true;
@@ -463,7 +467,7 @@ add_order(TruustColumn *columns, const TruustOrder *order)
 	truust_column_add_text(&columns[COL_ROLE], order->role);
 	truust_column_add(&columns[COL_DIGESTS], PointerGetDatum(pack_digests(order)), false);
 	truust_column_add(&columns[COL_MOVED], BoolGetDatum(order->moved), false);
-	truust_column_add(&columns[COL_LOOKED], BoolGetDatum(order->looked_at), false);
+	truust_column_add(&columns[COL_LOOKED], BoolGetDatum(order->looked_at != 0), false);
 	for (int i = 0; i < TRUUST_N_ORDER_FIELDS; i++)
 		truust_column_add(&columns[COL_FIELDS + i], order->fields[i], !order->has_field[i]);
 }
@@ -484,10 +488,10 @@ write_orders_by_sql(TruustOrder **orders, long n)
 {
 	static TruustStatement insert = {
 		"INSERT INTO truust.orders (id, server, status, previous_status, finished, role, digests, "
-		"looked_at, "
+		"status_at, looked_at, "
 		"name, value, currency, tag, metadata, buyer_link, seller_link) "
 		"SELECT u.id, u.server, u.status, u.previous_status, u.finished, u.role::pg_catalog.name, "
-		"u.digests, "
+		"u.digests, pg_catalog.clock_timestamp(), "
 		"CASE WHEN u.looked THEN pg_catalog.now() END, "
 		"u.name, u.value, u.currency, u.tag, u.metadata, u.buyer_link, u.seller_link "
 		"FROM " ORDER_ROWS " ON CONFLICT (id, server) DO NOTHING",
@@ -496,7 +500,7 @@ write_orders_by_sql(TruustOrder **orders, long n)
 		"UPDATE truust.orders o SET status = u.status, previous_status = u.previous_status, "
 		"finished = u.finished, role = coalesce(o.role, u.role::pg_catalog.name), digests = "
 		"u.digests, "
-		"status_at = CASE WHEN u.moved THEN pg_catalog.now() ELSE o.status_at END, "
+		"status_at = CASE WHEN u.moved THEN pg_catalog.clock_timestamp() ELSE o.status_at END, "
 		"looked_at = CASE WHEN u.looked THEN pg_catalog.now() ELSE o.looked_at END, updated_at = "
 		"pg_catalog.now(), "
 		"name = coalesce(u.name, o.name), value = coalesce(u.value, o.value), "

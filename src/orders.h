@@ -83,10 +83,10 @@ typedef struct TruustOrder
 	bool			has_field[TRUUST_N_ORDER_FIELDS];
 
 	/* for the writer */
-	bool dirty;			/* something is to be written */
-	bool moved;			/* its status changed */
-	bool looked_at;		/* the API was asked */
-	bool notify_tables; /* attached tables are to be told the status */
+	bool		dirty;		   /* something is to be written */
+	bool		moved;		   /* its status changed */
+	TimestampTz looked_at;	   /* when the API was asked for what counts; 0: it was not */
+	bool		notify_tables; /* attached tables are to be told the status */
 } TruustOrder;
 
 /* An empty set of orders. */

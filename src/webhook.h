@@ -192,6 +192,14 @@ extern long truust_servers_pause(void);
 /* Forget such servers. */
 extern void truust_servers_forget(void);
 
+/*
+ * In the batches of one pass over the intake: rows behind one that was left are
+ * left too (hold), and these were left (note).  A new pass knows of none.
+ */
+extern void truust_pass_hold(TruustBatch *batch);
+extern void truust_pass_note(const TruustBatch *batch);
+extern void truust_pass_restart(void);
+
 /* webhook_fetch.c */
 
 /* In a transaction: which orders must be looked at.  NULL: none. */

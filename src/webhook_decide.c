@@ -253,31 +253,53 @@ lies_on_the_way(Jsonb *resource, const char *status, const char *truth)
 	return truust_order_state_implies(truth, status);
 }
 
-/* Whether a payment is, or went through, what the event says of it. */
+/* Whether a payment is, or was, in a status. */
+static bool
+payment_was(Jsonb *payment, const char *status)
+{
+	static const char *const times[][2] = {{"CONFIRMED", "confirmed_at"}, {"DENIED", "denied_at"}};
+
+	if (pg_strcasecmp(status, truust_json_get_text(payment, "status")) == 0 ||
+		pg_strcasecmp(status, "CREATED") == 0)
+		return true;
+	for (int i = 0; i < (int) lengthof(times); i++)
+		if (pg_strcasecmp(times[i][0], status) == 0)
+			return truust_json_get_text(payment, times[i][1]) != NULL;
+	return false;
+}
+
+/* Whether it is this payment, and was what the event's name and its body say of it. */
 static bool
 payment_bears_out(const TruustEvent *event, Jsonb *payment, int64 id, Jsonb *claimed)
 {
-	static const char *const times[][2] = {{"CONFIRMED", "confirmed_at"}, {"DENIED", "denied_at"}};
-	char					*truth = payment ? truust_json_get_text(payment, "status") : NULL;
-	char					*claim = claimed ? truust_json_get_text(claimed, "status") : NULL;
-	int64					 found;
+	const char *named = strchr(event->name, '.') + 1; /* payin.confirmed */
+	char	   *claim = claimed ? truust_json_get_text(claimed, "status") : NULL;
+	int64		found;
 
-	if (truth == NULL || !truust_json_get_int64(payment, "id", &found) || (id != 0 && found != id))
+	if (payment == NULL || truust_json_get_text(payment, "status") == NULL ||
+		!truust_json_get_int64(payment, "id", &found) || (id != 0 && found != id))
 		return false;
-	if (claim == NULL)
-	{
-		const char *last = strrchr(event->name, event->name[0] ? '.' : '\0');
-		const char *word = strrchr(event->name, '_');
+	return payment_was(payment, named) && (claim == NULL || payment_was(payment, claim));
+}
 
-		word = word ? word : last;
-		return word && pg_strcasecmp(word + 1, truth) == 0;
-	}
-	if (strcmp(claim, truth) == 0)
-		return true;
-	for (int i = 0; i < (int) lengthof(times); i++)
-		if (strcmp(times[i][0], claim) == 0)
-			return truust_json_get_text(payment, times[i][1]) != NULL;
-	return false;
+/* Whether the order is, or was on its way to where the API has it, in a status. */
+static bool
+order_was(Jsonb *resource, const char *status, const char *truth)
+{
+	return strcmp(status, truth) == 0 || lies_on_the_way(resource, status, truth);
+}
+
+/* Whether the name says no more than the API does: it chooses the handlers, and a stranger chose it. */
+static bool
+name_is_borne_out(const TruustEvent *event, const char *truth)
+{
+	const char *state = truust_order_state_of_event(event->name);
+
+	if (state == NULL) /* a status that only the API knows has a name too */
+		return strcmp(event->name, truust_order_event_name(event->claim ? event->claim : truth)) ==
+			   0;
+	return order_was(event->look->order, state, truth) ||
+		   (event->look->payout && strcmp(event->name, "payout.created") == 0);
 }
 
 /* Whether the API's answer bears the event out; *status is what the order goes through, or NULL. */
@@ -291,10 +313,9 @@ is_borne_out(const TruustEvent *event, const char *truth, const char **status)
 	if (truust_event_is_payment(event->name, &payout))
 		return payout ? payment_bears_out(event, look->payout, event->payout_id, event->payout)
 					  : payment_bears_out(event, look->payin, event->payin_id, event->payin);
-	if (event->claim == NULL)
-		return true;
 	*status = event->claim;
-	return strcmp(event->claim, truth) == 0 || lies_on_the_way(look->order, event->claim, truth);
+	return name_is_borne_out(event, truth) &&
+		   (event->claim == NULL || order_was(look->order, event->claim, truth));
 }
 
 /* History and handlers get what the API says of payments, not what the body does. */
@@ -308,6 +329,20 @@ take_verified_ids(TruustEvent *event)
 	if (look->payout == NULL || !truust_json_get_int64(look->payout, "id", &event->payout_id))
 		event->payout_id = 0;
 	event->body = look->body;
+}
+
+/*
+ * Whether what is known of the order lies behind a status already.  The API's
+ * own word of where it is counts unless it is older than what is known: the
+ * order may have been accepted by a call while the API was asked.
+ */
+static bool
+is_behind(const TruustOrder *order, const TruustLook *look, const char *status, bool is_truth)
+{
+	if (is_truth && (!order->exists || order->status_at <= look->at))
+		return false;
+	return truust_order_state_verdict_after(order->previous_status, order->status, status) ==
+		   TRUUST_STALE;
 }
 
 /* The API's answer decides. */
@@ -325,9 +360,7 @@ decide_by_look(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
 		return;
 	}
 	take_verified_ids(event);
-	if (status && strcmp(status, truth) != 0 &&
-		truust_order_state_verdict_after(order->previous_status, order->status, status) ==
-			TRUUST_STALE)
+	if (status && is_behind(order, event->look, status, strcmp(status, truth) == 0))
 		note_stale(set, event, order);
 	else
 		apply(set, event, order, status);
@@ -400,12 +433,11 @@ settle(TruustOutcomeSet *set, TruustWebhook *row, TruustEvent *event)
 	const char	  *before = order->status;
 	TruustHistory *h;
 
-	if (order->looked_at || truth == NULL)
+	if (order->looked_at >= look->at || truth == NULL)
 		return;
-	order->looked_at = true;
+	order->looked_at = look->at;
 	order->dirty = true;
-	if (order->exists && order->status_at > look->at &&
-		truust_order_state_verdict_after(order->previous_status, before, truth) == TRUUST_STALE)
+	if (is_behind(order, look, truth, true))
 		return;
 	truust_order_take_fields(order, look->order);
 	take_payments(set, order, look->payin, look->payout);

@@ -70,13 +70,16 @@ want_look(TruustBatch *batch, HTAB *known, TruustEvent *event)
 {
 	const char	*server = event->webhook->server;
 	TruustOrder *order = truust_orders_enter(known, event->order_id, server);
+	bool		 is_payment;
+	bool		 payout;
 
 	event->needs_look = true;
 	if (truust_order_has_digest(order, event->digest))
 		return;
 	event->look = truust_look_enter(batch->looks, event->order_id, server);
-	event->look->want_payin |= event->payin != NULL;
-	event->look->want_payout |= event->payout != NULL;
+	is_payment = truust_event_is_payment(event->name, &payout);
+	event->look->want_payin |= event->payin != NULL || (is_payment && !payout);
+	event->look->want_payout |= event->payout != NULL || (is_payment && payout);
 }
 
 static void

@@ -192,6 +192,7 @@ typedef struct Sync
 	TupleDesc			 desc;
 	HTAB				*seen; /* ids of the list */
 	int64				*ids;  /* of the orders that are looked at one by one */
+	TimestampTz			 at;   /* and when that began: what they say may be as old */
 } Sync;
 
 /* What the table has for an order; NULL: it is not there. */
@@ -328,7 +329,7 @@ compare_one(int i, Jsonb *answer, void *arg)
 	}
 	order = truust_json_resource(answer);
 	if (order && JB_ROOT_IS_OBJECT(order))
-		compare(arg, order, GetCurrentTimestamp());
+		compare(sync, order, sync->at);
 }
 
 /* Unfinished orders that were created before: one by one, many at once. */
@@ -359,6 +360,7 @@ compare_unfinished(Sync *sync)
 		sync->ids[n_wires++] = key;
 	}
 	SPI_freetuptable(table);
+	sync->at = GetCurrentTimestamp();
 	truust_api_call_many(wires, n_wires, sync->account, true, compare_one, sync);
 }
 

@@ -41,6 +41,15 @@ static bool		   waiting_exist = true; /* there may be rows in state retry */
 static TimestampTz next_chores = 0;
 static uint64	   rows_gone = 0; /* applied or given up, in this process */
 
+/* The next batch starts behind this id, 0: a new pass from the beginning. */
+static void
+go_on_from(int64 id)
+{
+	position = id;
+	if (id == 0)
+		truust_pass_restart();
+}
+
 /* How a batch went. */
 typedef struct BatchResult
 {
@@ -92,7 +101,10 @@ read_batch(TruustBatch *batch, bool due)
 	old = MemoryContextSwitchTo(batch->cxt);
 	understand(batch);
 	if (!due)
+	{
+		truust_pass_hold(batch);
 		truust_batch_find_waiting(batch);
+	}
 	looking = truust_fetch_prepare(batch);
 	MemoryContextSwitchTo(old);
 	return looking;
@@ -125,6 +137,8 @@ run_batch(TruustBatch *batch, bool due)
 		truust_batch_apply(batch);
 		truust_batch_write_fates(batch);
 		truust_stats_count(TRUUST_BATCHES, 1);
+		if (!due)
+			truust_pass_note(batch);
 	}
 	return sum_up(batch);
 }
@@ -224,7 +238,7 @@ cycle(void)
 	}
 	if (due.not_ours || new.not_ours)
 		return LEFT_PAUSE;
-	position = new.full ? new.last_id : 0;
+	go_on_from(new.full ? new.last_id : 0);
 	if (position != 0 || (due.full && due.left < due.n))
 		return 0;
 	if (do_chores() == 0)
@@ -253,7 +267,7 @@ drain(void)
 	truust_servers_forget();
 	waiting_exist = true;
 	next_chores = 0;
-	position = 0;
+	go_on_from(0);
 	while (truust_retention_step(true))
 		CHECK_FOR_INTERRUPTS();
 	while (cycle() == 0)

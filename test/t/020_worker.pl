@@ -137,6 +137,38 @@ lived(8000, 2000, 'a worker that is told to end comes back');
 $t->sql('ALTER SYSTEM RESET truust.batch_size');
 $t->sql('SELECT pg_reload_conf()');
 
+# ---------------------------------------------------------------- an order that is held while a backlog passes by
+
+# Batches of ten: the order's first event is in the first of them, its next in the third; in the second a handler holds the worker
+# up until whoever held the order lets it go.
+$t->sql($_) for 'ALTER SYSTEM SET truust.batch_size = 10', 'SELECT pg_reload_conf()', event(19_001, 'DRAFT');
+$t->sql(<<~'SQL');
+	CREATE TABLE gate (open boolean);
+	CREATE FUNCTION wait_for_gate(e truust_event) RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		WHILE NOT EXISTS (SELECT FROM public.gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
+	END $$;
+	SELECT truust_on('order.failed', 'wait_for_gate(truust_event)');
+	SQL
+ok($t->wait_for($EMPTY), 'an order is known');
+{
+	my ($said, $complaint) = ('', '');
+	my $holder = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \my $say, '>', \$said, '2>', \$complaint);
+
+	$say = "BEGIN; SELECT id FROM truust.orders WHERE id = 19001 FOR UPDATE;\n";
+	$holder->pump until $said =~ /19001/;
+	$t->sql(join '', "SELECT truust_pause('webhooks');", event(19_001, 'PUBLISHED'), (map { event(19_100 + $_, 'PUBLISHED') } 1 .. 14),
+		event(19_002, 'FAILURE'), (map { event(19_200 + $_, 'PUBLISHED') } 1 .. 9), event(19_001, 'ACCEPTED'), event(19_001, 'RELEASED'),
+		(map { event(19_300 + $_, 'PUBLISHED') } 1 .. 9), "SELECT truust_resume('webhooks');");
+	ok($t->wait_for(q{EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'truust webhooks' AND wait_event = 'PgSleep')}), 'the second batch waits');
+	$say = "INSERT INTO gate VALUES (true); COMMIT;\n\\q\n";
+	$holder->finish;
+}
+ok($t->wait_for($EMPTY), 'then the order is free, before its later events are reached');
+is($t->sql(q{SELECT string_agg(event || ' ' || outcome, ', ' ORDER BY id) FROM truust.events WHERE order_id = 19001}),
+	'order.draft applied, order.published applied, order.accepted applied, order.released applied', 'which do not overtake the first');
+$t->sql($_) for 'ALTER SYSTEM RESET truust.batch_size', 'SELECT pg_reload_conf()', q{SELECT truust_off('order.failed', 'wait_for_gate(truust_event)')};
+
 # ---------------------------------------------------------------- handlers
 
 $t->sql(<<~'SQL');

@@ -3,6 +3,7 @@
 use strict;
 use warnings FATAL => 'all';
 
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -139,6 +140,57 @@ is($t->sim(GET => 'requests/count')->{count}, 5, 'and of nothing else');
 is($t->sql("SELECT count(*) FROM truust.orders WHERE id BETWEEN $first AND $last AND status <> 'PUBLISHED'"), 0, 'no order is what they claim');
 is($t->sql(q{SELECT count(*) FROM heard WHERE status = 'RELEASED' OR event = 'order.released'}), 0, 'no handler hears of it');
 
+# A stranger who knows where an order stands chooses the name, and so the handlers: it is nothing that the API does not say.
+$t->sql('TRUNCATE heard');
+webhooks($first, $last, 'order.released', 'PUBLISHED');
+webhooks($first, $last, 'order.refunded', 'PUBLISHED');
+webhooks($first, $last, 'payin.confirmed', 'PUBLISHED');
+$t->sql(qq{SELECT truust_receive_webhook('{"escrow": {"id": $first}}'::text, 'order.cancelled')});
+ok($t->wait_for($EMPTY), 'forged names are dealt with');
+is($t->sql('SELECT count(*) FROM heard'), 0, 'no handler hears of them');
+is($t->sql("SELECT string_agg(DISTINCT event, ' ' ORDER BY event) FROM truust.events WHERE outcome = 'unconfirmed' AND order_id BETWEEN $first AND $last"),
+	'order.cancelled order.refunded order.released payin.confirmed', 'the history says that nothing confirmed them');
+
+# ---------------------------------------------------------------- an answer that is older than what is known
+
+# The API answers late; meanwhile a call in a transaction that began before it was asked accepts the order.
+sub accepted_meanwhile
+{
+	my ($name, $ask) = @_;
+	my ($id) = orders(1, 'PUBLISHED');
+	my ($said, $complaint) = ('', '');
+	my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \my $say, '>', \$said, '2>', \$complaint);
+
+	webhooks($id, $id, 'order.published', 'PUBLISHED');
+	ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $id AND status = 'PUBLISHED') AND $EMPTY"), "$name: an order is published");
+	$say = "BEGIN; SELECT 'begun';\n";
+	$session->pump until $said =~ /begun/;
+	clear();
+	$t->sim(POST => 'rules', { operation => 'getOrder', path => "/orders/$id", do => 'delay', when => 'after', ms => 1500 });
+	my $asking = $ask->($id);
+	ok($t->wait_until(sub { $t->calls('getOrder') > 0 }), "$name: the API is asked");
+	$say = "SELECT status FROM truust_accept_order($id); COMMIT;\n\\q\n";
+	$session->finish;
+	like($said, qr/ACCEPTED/, "$name: and the order accepted before it answers $complaint");
+	$asking->finish if $asking;
+	no_rules();
+	ok($t->wait_for($EMPTY), "$name: then the answer comes");
+	is(statuses($id, $id), 'ACCEPTED 1', "$name: the order is not taken back");
+	return $id;
+}
+
+{
+	my $id = accepted_meanwhile('a webhook', sub {
+		$t->sql(qq{SELECT truust_receive_webhook('{"escrow": {"id": $_[0], "status": "PUBLISHED"}, "payin": {"id": 1}}'::text, 'order.published')});
+		return;
+	});
+	is($t->sql("SELECT outcome FROM truust.events WHERE order_id = $id AND event = 'order.published' ORDER BY id DESC LIMIT 1"), 'stale', 'the event is stale');
+	accepted_meanwhile('truust_sync_orders()', sub {
+		return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT * FROM truust_sync_orders(now() + interval '1 day')} ],
+			'>', \my $out, '2>', \my $err);
+	});
+}
+
 webhooks(999_999_999, 999_999_999, 'order.released', 'RELEASED');
 ok($t->wait_for(q{EXISTS (SELECT FROM truust.dead_letters)}), 'an order that the account does not know is a dead letter');
 like($t->sql('SELECT reason FROM truust.dead_letters'), qr/does not know order 999999999/, 'with that reason');
@@ -202,6 +254,16 @@ is($t->sql(qq{SELECT count(*) FROM truust.events e WHERE outcome = 'applied' AND
 	AND previous_status = 'RELEASED' AND status <> 'RELEASED'}), 0, 'and never went back');
 is($t->sql(qq{SELECT count(*) FROM (SELECT FROM heard WHERE order_id BETWEEN $first AND $first + 9 AND status = 'RELEASED' AND event = 'order.released'
 	GROUP BY order_id HAVING count(*) > 1) twice}), 0, 'nor were told twice');
+
+# In one batch, what a list said before and what the API says now.
+$t->sql(q{SELECT truust_pause('webhooks')});
+move('ACCEPTED', $first + 10);
+sync();
+move('RELEASED', $first + 10);
+webhooks($first + 10, $first + 10, 'order.accepted', 'ACCEPTED');
+$t->sql(q{SELECT truust_resume('webhooks')});
+ok($t->wait_for($EMPTY), 'a list and a later look at the same order');
+is(statuses($first + 10, $first + 10), 'RELEASED 1', 'the later one counts');
 
 # ---------------------------------------------------------------- the worker's own looks
 

@@ -1,0 +1,92 @@
+/*-------------------------------------------------------------------------
+ *
+ * webhook_pass.c
+ *		Rows that a pass over the intake leaves for the next one.
+ *
+ * With a backlog a pass takes many batches.  A row that is left, because
+ * somebody else holds its order or its server does not answer, could otherwise be
+ * overtaken by a later one of its order when a later batch finds the obstacle
+ * gone.  So what comes behind a row that was left is left as well, until the
+ * next pass begins with the first of them.
+ *
+ * Where a server is the reason, all of its rows are left: its orders can be
+ * as many as the backlog.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "webhook.h"
+
+static MemoryContext cxt = NULL; /* of this pass; NULL: nothing was left */
+static HTAB			*orders;	 /* ids; another server's order of the same id waits too */
+static List			*servers;
+
+void
+truust_pass_restart(void)
+{
+	if (cxt)
+		MemoryContextDelete(cxt);
+	cxt = NULL;
+}
+
+static void
+begin(void)
+{
+	HASHCTL ctl = {.keysize = sizeof(int64), .entrysize = sizeof(int64)};
+
+	cxt = AllocSetContextCreate(TopMemoryContext, "truust pass", ALLOCSET_SMALL_SIZES);
+	ctl.hcxt = cxt;
+	orders = hash_create("truust orders left", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	servers = NIL;
+}
+
+static bool
+server_is_left(const char *server)
+{
+	ListCell *lc;
+
+	foreach (lc, servers)
+		if (strcmp(lfirst(lc), server) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_left(const TruustWebhook *row)
+{
+	return server_is_left(row->server) || hash_search(orders, &row->order_id, HASH_FIND, NULL);
+}
+
+void
+truust_pass_hold(TruustBatch *batch)
+{
+	for (int i = 0; cxt && i < batch->n; i++)
+		if (batch->rows[i].fate == TRUUST_FATE_OPEN && is_left(&batch->rows[i]))
+			batch->rows[i].fate = TRUUST_FATE_LEFT;
+}
+
+void
+truust_pass_note(const TruustBatch *batch)
+{
+	for (int i = 0; i < batch->n; i++)
+	{
+		const TruustWebhook *row = &batch->rows[i];
+		MemoryContext		 old;
+
+		if (row->fate != TRUUST_FATE_LEFT)
+			continue;
+		if (cxt == NULL)
+			begin();
+		if (is_left(row))
+			continue;
+		old = MemoryContextSwitchTo(cxt);
+		if (truust_server_pauses(row->server))
+			servers = lappend(servers, pstrdup(row->server));
+		else
+			(void) hash_search(orders, &row->order_id, HASH_ENTER, NULL);
+		MemoryContextSwitchTo(old);
+	}
+}
