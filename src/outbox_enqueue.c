@@ -19,6 +19,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/varlena.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
@@ -38,6 +39,8 @@ PG_FUNCTION_INFO_V1(truust_enqueue);
 /* Attempts to see who else has the key, before something is wrong. */
 #define KEY_ATTEMPTS 10
 
+#define MAX_MISSPELT 3 /* letters by which a name can differ from the one that was meant */
+
 /* These two run with the caller's search_path: no operator without its schema. */
 static TruustStatement insert_query = {
 	"INSERT INTO truust.requests (operation, args, key, role, server, on_done, search_path, "
@@ -56,17 +59,46 @@ static TruustStatement find_query = {
 
 /* ---------------------------------------------------------------- checks */
 
+/* The operation that somebody who wrote this may have meant, or NULL. */
+static const char *
+similar_operation(const char *name)
+{
+	const char *best = NULL;
+	int			best_distance = MAX_MISSPELT + 1;
+
+	if (strncmp(name, "truust_", 7) == 0)
+		name += 7;
+	if (strlen(name) > NAMEDATALEN)
+		return NULL;
+	for (int i = 0; i < truust_n_endpoints; i++)
+	{
+		const char *candidate = truust_endpoints[i].name;
+		int			distance = varstr_levenshtein_less_equal(
+					name, strlen(name), candidate, strlen(candidate), 1, 1, 1, best_distance - 1, true);
+
+		if (distance < best_distance)
+		{
+			best = candidate;
+			best_distance = distance;
+		}
+	}
+	return best;
+}
+
 static const TruustEndpoint *
 find_operation(const char *name)
 {
 	const TruustEndpoint *endpoint = truust_endpoint_find(name);
+	const char			 *similar = endpoint ? NULL : similar_operation(name);
 
 	if (endpoint == NULL)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there is no operation \"%s\"", name),
-			 errhint("An operation is the name of a function of the extension without \"truust_\", "
-					 "for example create_order. SELECT name FROM truust.endpoints() lists them.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("there is no operation \"%s\"", name),
+						similar ? errhint("Perhaps you meant \"%s\".", similar)
+								: errhint("An operation is the name of a function of the extension "
+										  "without \"truust_\", "
+										  "for example create_order. SELECT name FROM "
+										  "truust.endpoints() lists them.")));
 	return endpoint;
 }
 

@@ -229,14 +229,16 @@ truust_guard_drop(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	n = count_pending();
 	if (n > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 errmsg("cannot drop extension truust because requests are pending"),
-				 errdetail(n < 1000 ? UINT64_FORMAT " requests are queued, under way or uncertain."
-									: UINT64_FORMAT
-							   " or more requests are queued, under way or uncertain.",
-						   n),
-				 errhint("Let the worker send them, cancel them with truust_cancel_request(), or "
-						 "use DROP EXTENSION ... CASCADE to drop them too.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("cannot drop extension truust because requests are pending"),
+			 errdetail(n == 1	  ? UINT64_FORMAT " request is queued, under way or uncertain."
+					   : n < 1000 ? UINT64_FORMAT " requests are queued, under way or uncertain."
+								  : UINT64_FORMAT
+						   " or more requests are queued, under way or uncertain.",
+					   n),
+			 errhint("Let the worker send them, cancel them with truust_cancel_request(), or "
+					 "use DROP EXTENSION ... CASCADE to drop them too.")));
 	PG_RETURN_NULL();
 }

@@ -21,6 +21,9 @@ SET ROLE regress_truust_shop;
 SELECT enqueued(NULL);
 SELECT enqueued('make_order');
 \echo :SQLSTATE
+SELECT enqueued('truust_create_order');
+SELECT enqueued('aprove_order');
+SELECT enqueued('acept_order');
 SELECT enqueued('create_order', '{"name": "Bicycle"}');
 \echo :SQLSTATE
 SELECT enqueued('create_order', '{"name": "Bicycle", "value": null}');
