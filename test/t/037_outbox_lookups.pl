@@ -1,0 +1,218 @@
+# Every operation whose outcome can be looked up, twice: the API did it and the answer was lost; it was lost before. The first is
+# found and not sent again, the second is not found and sent again, and each takes effect once. What leaves a doubt, or cannot be
+# looked up, is left to a person.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use JSON::PP ();
+use Test::More;
+use TruustOutbox;
+
+my $t = TruustOutbox->new(conf => "truust.settle_time = 500ms\ntruust.max_in_flight = 50\n");
+my $json = JSON::PP->new->canonical->allow_nonref;
+
+sub value
+{
+	my ($sql) = @_;
+	my $value = $t->sql($sql);
+	return $value =~ /^\d+$/ ? $value + 0 : $value;
+}
+
+# ---------------------------------------------------------------- a scene
+
+my $number = 0;
+
+sub customer
+{
+	$number++;
+	my ($id, $uuid) = split /\|/, $t->sql(qq{SELECT id, uuid FROM truust_create_customer(name => 'C', email => 'c$number\@example.test')});
+	return ($id + 0, $uuid);
+}
+
+my ($buyer, $buyer_uuid) = customer();
+my ($seller) = customer();
+my $wallet = value("SELECT id FROM truust_create_wallet(currency => 'EUR', customer_id => $seller)");
+
+sub payin
+{
+	my ($order, $outcome) = @_;
+	my $payin = value("SELECT id FROM truust_create_payin(order_id => $order, type => 'REDSYS_V2')");
+
+	$t->sim(POST => "orders/$order/pay", { outcome => $outcome, payin_id => $payin });
+	return $payin;
+}
+
+sub order
+{
+	my ($status) = @_;
+	my $id = value("SELECT id FROM truust_create_order(name => 'Bicycle', value => 1000, buyer_id => $buyer, seller_id => $seller)");
+
+	return $id if $status eq 'DRAFT';
+	payin($id, 'confirmed');
+	return $id if $status eq 'PUBLISHED';
+	value("SELECT id FROM truust_accept_order($id)");
+	return $id if $status eq 'ACCEPTED';
+	value("SELECT id FROM truust_create_payout(order_id => $id, type => 'WALLET', wallet_id => $wallet)");
+	return $id;
+}
+
+sub verification
+{
+	my (undef, $uuid) = customer();
+	return value("SELECT uuid FROM truust_create_customer_verification('$uuid', 'NATURAL', 'A', 'B', '1', 'S', 'C', '08001', 'D')");
+}
+
+my %subscription = (buyer_id => $buyer, seller_id => $seller, name => 'Weekly', value => 1, type => 'CARD');
+
+sub subscribe
+{
+	my ($name) = @_;
+	return "truust_create_subscription(buyer_id => $buyer, seller_id => $seller, name => '$name', value => 1, type => 'CARD')";
+}
+
+# Arguments of each operation; then the kind that it makes, or the status that its answer has.
+my @cases = (
+	[ create_order => sub { { name => 'Bicycle', value => '12.50' } }, 'orders' ],
+	[ create_bundle => sub { { name => 'Link', value => 10 } }, 'bundles' ],
+	[ create_wallet => sub { { currency => 'EUR', customer_id => $buyer } }, 'wallets' ],
+	[ create_customer_address => sub { {
+				customer_uuid => $buyer_uuid, name => 'Home', line1 => 'Street 1', city => 'City', state => 'State', zip_code => '08001', country => 'ES' } }, 'addresses' ],
+	[ create_bank_account => sub { { name => 'C', type => 'OTHER', number => '1', customer_id => $seller } }, 'bankaccounts' ],
+	[ create_subscription => sub { \%subscription }, 'subscriptions' ],
+	[ refund_payin => sub { { payin_id => payin(order('DRAFT'), 'confirmed'), amount => '0.10' } }, undef, 'CONFIRMED' ],
+	[ accept_order => sub { { order_id => order('PUBLISHED') } }, undef, 'ACCEPTED' ],
+	[ validate_order => sub { { order_id => order('PENDING_VALIDATE') } }, undef, 'PENDING_RELEASE|RELEASED' ],
+	[ cancel_order => sub { { order_id => order('PUBLISHED') } }, undef, 'CANCELLED' ],
+	[ create_payin => sub { { order_id => order('DRAFT'), type => 'REDSYS_V2' } }, undef, 'CREATED' ],
+	[ create_payout => sub { { order_id => order('ACCEPTED'), type => 'WALLET', wallet_id => $wallet } }, undef, '\w+' ],
+	[ cancel_pre_auth => sub { { payin_id => payin(order('DRAFT'), 'authorized') } }, undef, 'CANCELLED' ],
+	[ cancel_subscription => sub { { subscription_id => value('SELECT id FROM ' . subscribe('Monthly')) } }, undef, 'CANCELLED' ],
+	[ request_verification => sub { { verification_uuid => verification() } }, undef, '(?!CREATED)\w+' ],
+	[ delete_card => sub { { card_uuid => value("SELECT uuid FROM truust_create_card('$buyer_uuid')") } } ]);
+
+sub camel
+{
+	my ($name) = @_;
+	return $name =~ s/_(\w)/\U$1/gr;
+}
+
+is($t->sql(q{SELECT string_agg(name, ' ' ORDER BY name) FROM truust.endpoints() WHERE repeat = 'findable'}),
+	join(' ', sort map { $_->[0] } @cases), 'all operations that can be looked up are here');
+
+# Loses the first answer to each of these operations, before or after the API does it, and enqueues one of each; ids by name.
+sub lose
+{
+	my ($when, @names) = @_;
+	my %args = map { $_->[0] => $_->[1]->() } @cases;
+	my %id;
+
+	$t->sim(DELETE => 'requests');
+	for my $name (@names)
+	{
+		my $args = $json->encode($args{$name});
+
+		$t->sim(POST => 'rules', { operation => camel($name), do => 'drop', when => $when });
+		$id{$name} = $t->sql("SELECT truust_enqueue('$name', '$args')");
+	}
+	return %id;
+}
+
+# What a request made at the simulator, by its marker.
+sub made
+{
+	my ($kind, $marker) = @_;
+	return grep { ref $_->{metadata} && ($_->{metadata}{truust_request} // '') eq $marker || ($_->{tag} // '') eq "truust:$marker" }
+		@{ $t->sim(GET => "rows?kind=$kind")->{rows} };
+}
+
+for my $when ('after', 'before')
+{
+	my $sent = $when eq 'after' ? 1 : 2;
+	my %id = lose($when, map { $_->[0] } @cases);
+
+	ok($t->settled, "lost $when: all end") or diag $t->sql('SELECT operation, state, error FROM truust.requests');
+	for my $case (@cases)
+	{
+		my ($name, undef, $kind, $status) = @$case;
+		my ($state, $marker, $response) = split /\|/, $t->sql("SELECT state, marker, response FROM truust.requests WHERE id = $id{$name}"), 3;
+		my $answer = length $response ? $json->decode($response) : undef;
+
+		is($state, 'done', "lost $when: $name is done") or diag $t->sql("SELECT * FROM truust.requests WHERE id = $id{$name}");
+		is($t->calls(camel($name)), $sent, "lost $when: $name was sent $sent times");
+		is($t->effects(camel($name)), 1, "lost $when: and took effect once");
+		is(join(' ', map { $_->{id} } made($kind, $marker)), $answer->{id} // 'none', "lost $when: its answer is what it made") if $kind;
+		like($answer->{status} // 'none', qr/^($status)$/, "lost $when: its answer is what it did") if $status;
+	}
+	$t->sim(DELETE => 'rules');
+}
+
+# ---------------------------------------------------------------- what leaves a doubt
+
+# The request ends so, and the API did nothing (else).
+sub ends
+{
+	my ($id, $state, $like, $name, $effects) = @_;
+	my $operation = $t->sql("SELECT operation FROM truust.requests WHERE id = $id");
+
+	ok($t->settled, "$name: it ends");
+	my ($got, $error) = split /\|/, $t->sql("SELECT state, error FROM truust.requests WHERE id = $id"), 2;
+	is($got, $state, "$name: $state");
+	like($error, $like, "$name: and says why");
+	is($t->effects(camel($operation)), $effects // 0, "$name: no effect at Truust");
+	$t->sim(DELETE => 'rules');
+	return;
+}
+
+# The API lost a request; somebody else did the same, by a call that carries no marker.
+sub doubtful
+{
+	my ($name, $operation, $args, $call) = @_;
+
+	$t->sim(DELETE => 'requests');
+	$t->sql("SELECT id FROM $call") if $call;
+	$t->sim(POST => 'rules', { operation => camel($operation), do => 'drop', when => 'before' });
+	my $id = $t->sql(sprintf q{SELECT truust_enqueue('%s', '%s')}, $operation, $json->encode($args));
+	ends($id, 'uncertain', qr/does not tell whether it was executed|cannot be looked up|outcome is unknown/, $name, $call ? 1 : 0);
+	return $id;
+}
+
+my $paid = payin(order('DRAFT'), 'confirmed');
+doubtful('another refund of the payin', refund_payin => { payin_id => $paid, amount => '0.10' }, "truust_refund_payin($paid, 0.10)");
+doubtful('another subscription of that name', create_subscription => \%subscription, subscribe('Weekly'));
+my $twice = order('DRAFT');
+doubtful('a payin of the order that was there before', create_payin => { order_id => $twice, type => 'REDSYS_V2' },
+	"truust_create_payin(order_id => $twice, type => 'REDSYS_V2')");
+my $id = doubtful('a bank account of no customer', create_bank_account => { name => 'C', type => 'OTHER', number => '1' });
+
+# A person looks, and says so: it is done, or sent once more.
+$t->sql("SELECT truust_retry_request($id)");
+ok($t->settled, 'a person has it sent once more');
+is($t->sql("SELECT state FROM truust.requests WHERE id = $id"), 'done', 'and it is done');
+
+# ---------------------------------------------------------------- looks that fail
+
+for my $case (
+	[ 'the API refuses to be asked', { do => 'status', status => 403 }, qr/could not be looked up: .*403/ ],
+	[ 'answers make no sense', { do => 'garbage', body => '{"data": "all is well"}' }, qr/does not tell whether|could not be looked up/ ],
+	[ 'answers are no JSON', { do => 'garbage', body => '<html>' }, qr/could not be looked up/ ])
+{
+	my ($name, $rule, $like) = @$case;
+
+	$t->sim(DELETE => 'requests');
+	$t->sim(POST => 'rules', { operation => 'createOrder', do => 'drop', when => 'before' });
+	$t->sim(POST => 'rules', { operation => 'listOrders', times => 0, %$rule });
+	ends($t->sql(q{SELECT truust_enqueue('create_order', '{"name": "Bicycle", "value": 1}')}), 'uncertain', $like, $name);
+}
+
+# ---------------------------------------------------------------- never executed, however often
+
+$t->sql($_) for 'ALTER SYSTEM SET truust.max_attempts = 2', 'SELECT pg_reload_conf()';
+$t->sim(DELETE => 'requests');
+$t->sim(POST => 'rules', { operation => 'createOrder', do => 'drop', when => 'before', times => 0 });
+ends($t->sql(q{SELECT truust_enqueue('create_order', '{"name": "Bicycle", "value": 1}')}), 'failed', qr/not executed in 2 attempts/, 'an API that loses all');
+
+$t->node->stop;
+done_testing;
