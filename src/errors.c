@@ -72,12 +72,6 @@ find_status(int status)
 }
 
 int
-truust_sqlstate_of_status(int status)
-{
-	return find_status(status)->sqlstate;
-}
-
-int
 truust_sqlstate_of_outcome(TruustOutcome outcome, bool maybe_sent)
 {
 	switch (outcome)

@@ -26,11 +26,6 @@ typedef enum TruustOutcome
 } TruustOutcome;
 
 /*
- * SQLSTATE of an HTTP status of 400 or more (as in the interface's table).
- */
-extern int truust_sqlstate_of_status(int status);
-
-/*
  * SQLSTATE of an outcome other than TRUUST_ANSWERED.
  */
 extern int truust_sqlstate_of_outcome(TruustOutcome outcome, bool maybe_sent);

@@ -227,28 +227,6 @@ truust_http_next(long timeout_ms)
 	}
 }
 
-int
-truust_http_in_flight(void)
-{
-	return n_running + n_done;
-}
-
-void
-truust_http_perform(TruustHttpRequest *req)
-{
-	truust_http_start(req);
-	for (;;)
-	{
-		collect_finished();
-		if (req->transfer->state == TRUUST_TRANSFER_DONE)
-			break;
-		if (truust_http_wait(-1))
-			ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-	(void) hand_out(req->transfer);
-}
-
 void
 truust_http_pause(long ms)
 {
@@ -288,28 +266,6 @@ find_transfer(const TruustHttpRequest *req)
 	return NULL;
 }
 
-void
-truust_http_release(TruustHttpRequest *req)
-{
-	TruustHttpTransfer *t = find_transfer(req);
-
-	if (t == NULL)
-	{
-		req->transfer = NULL;
-		return;
-	}
-	if (t->state != TRUUST_TRANSFER_COLLECTED || t->in_multi)
-	{
-		truust_http_abandon(req);
-		return;
-	}
-	dlist_delete(&t->node);
-	truust_http_transfer_recycle(t);
-	req->transfer = NULL;
-	req->response = NULL;
-	req->response_len = 0;
-}
-
 /* Give up a transfer in any state, without a look at its request.  Never raises. */
 static void
 give_up(TruustHttpTransfer *t)
@@ -333,11 +289,16 @@ give_up(TruustHttpTransfer *t)
 }
 
 void
-truust_http_abandon(TruustHttpRequest *req)
+truust_http_release(TruustHttpRequest *req)
 {
 	TruustHttpTransfer *t = find_transfer(req);
 
-	if (t)
+	if (t && t->state == TRUUST_TRANSFER_COLLECTED && !t->in_multi)
+	{
+		dlist_delete(&t->node);
+		truust_http_transfer_recycle(t);
+	}
+	else if (t)
 		give_up(t);
 	req->transfer = NULL;
 	req->response = NULL;

@@ -67,29 +67,18 @@ extern bool truust_http_has_room(void);
  * Wait until at least one started request is done, the latch is set, or
  * timeout_ms (-1: no limit) ran out; serves interrupts
  * (CHECK_FOR_INTERRUPTS) in between.  Returns a finished request or NULL.
- * Call with timeout_ms = 0 to collect without waiting.  wait_event: what
- * pg_stat_activity shows.
+ * Call with timeout_ms = 0 to collect without waiting.
  */
 extern TruustHttpRequest *truust_http_next(long timeout_ms);
 
-/* Number of requests that were started and not yet returned by truust_http_next. */
-extern int truust_http_in_flight(void);
-
-/* Free what a finished request holds; its connection stays open for the next one. */
+/*
+ * Free what a request holds; the connection of a finished one stays open for
+ * the next, that of any other is dropped.
+ */
 extern void truust_http_release(TruustHttpRequest *req);
-
-/* Give up a request at any point; its connection is dropped. */
-extern void truust_http_abandon(TruustHttpRequest *req);
 
 /* Give up everything in flight (a worker's error path). */
 extern void truust_http_abandon_all(void);
-
-/*
- * One request from start to end (the caller releases it).  Waits on the latch
- * and the sockets together; query cancel, statement_timeout and termination
- * raise PostgreSQL's own errors and drop the connection.
- */
-extern void truust_http_perform(TruustHttpRequest *req);
 
 /*
  * Sleep ms milliseconds (a pause before a repeat) under the same rules of
