@@ -34,9 +34,11 @@
 #include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -56,6 +58,7 @@ typedef struct TruustWriter
 	TupleTableSlot *old;
 	int				n_indexes;
 	Oid			   *indexes;
+	BlockNumber		n_blocks; /* of the table, when this use began */
 	bool			wrote;
 } TruustWriter;
 
@@ -80,7 +83,8 @@ has_plain_columns(const TruustTable *table, TupleDesc desc)
 
 		for (int j = 0; j < table->n; j++)
 			given = given || table->attnums[j] == att->attnum;
-		if (att->attgenerated || (!given && (att->atthasdef || att->attnotnull)))
+		if (att->attgenerated ||
+			(!given && !table->update_only && (att->atthasdef || att->attnotnull)))
 			return false;
 	}
 	return true;
@@ -93,7 +97,7 @@ is_plain(const TruustTable *table, Relation rel)
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION || rel->rd_rel->relispartition ||
 		rel->rd_rel->relforcerowsecurity || rel->trigdesc || rel->rd_rules ||
-		(desc->constr && desc->constr->num_check > 0) || (table->identity && !table->sequence))
+		(desc->constr && desc->constr->num_check != table->n_checks) || (table->identity && !table->sequence))
 		return false;
 	for (int i = 0; i < table->n; i++)
 		if (table->attnums[i] == InvalidAttrNumber)
@@ -124,6 +128,8 @@ find_columns(TruustTable *table, Relation rel)
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
 
 		if (att->attidentity == '\0' || att->attisdropped)
+			continue;
+		if (table->update_only)
 			continue;
 		table->identity = att->attnum;
 		table->sequence = sequence_of(table->name, NameStr(att->attname));
@@ -261,6 +267,7 @@ truust_table_open(TruustTable *table, AclMode rights)
 	else
 		make_writer(table, rel);
 	table->writer->wrote = false;
+	table->writer->n_blocks = table->update_only ? RelationGetNumberOfBlocks(rel) : 0;
 	if (has_plain_indexes(table->writer->rri))
 		return true;
 	table->plain = false;
@@ -369,47 +376,104 @@ truust_table_insert(TruustTable *table, const Datum *values, const bool *nulls, 
 	return inserted;
 }
 
-/* The row as it is, with what is to be replaced. */
-static void
-change_row(TruustTable *table, ItemPointer tid, const Datum *values, const bool *nulls,
-		   const bool *replace)
+/* Whether the version at tid, read into writer->old, has these values. */
+static bool
+matches(TruustTable *table, const Datum *values, const bool *match)
 {
-	TruustWriter   *writer = table->writer;
-	TupleTableSlot *slot = writer->slot;
-	Relation		rel = writer->rri->ri_RelationDesc;
+	TupleTableSlot *old = table->writer->old;
+
+	for (int i = 0; i < table->n; i++)
+	{
+		int				  column = table->attnums[i] - 1;
+		Form_pg_attribute att = TupleDescAttr(old->tts_tupleDescriptor, column);
+
+		if (match[i] &&
+			(old->tts_isnull[column] ||
+			 !datum_image_eq(old->tts_values[column], values[i], att->attbyval, att->attlen)))
+			return false;
+	}
+	return true;
+}
+
+/* The row as it is, with what is to be replaced; in writer->slot. */
+static void
+change_row(TruustTable *table, const Datum *values, const bool *nulls, const bool *replace)
+{
+	TupleTableSlot *slot = table->writer->slot;
+	TupleTableSlot *old = table->writer->old;
 	int				natts = slot->tts_tupleDescriptor->natts;
 
-	if (!table_tuple_fetch_row_version(rel, tid, SnapshotAny, writer->old))
-		elog(ERROR, "a locked row of \"%s\" is gone", RelationGetRelationName(rel));
-	slot_getallattrs(writer->old);
-	memcpy(slot->tts_values, writer->old->tts_values, natts * sizeof(Datum));
-	memcpy(slot->tts_isnull, writer->old->tts_isnull, natts * sizeof(bool));
+	memcpy(slot->tts_values, old->tts_values, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, old->tts_isnull, natts * sizeof(bool));
 	for (int i = 0; i < table->n; i++)
 		if (replace[i])
 			set_value(slot, table->attnums[i], values[i], nulls[i]);
-	store(rel, slot);
+	store(table->writer->rri->ri_RelationDesc, slot);
+}
+
+/* Read the version at tid, whoever sees it. */
+static bool
+fetch(TruustTable *table, ItemPointer tid)
+{
+	TruustWriter *writer = table->writer;
+
+	if (!table_tuple_fetch_row_version(writer->rri->ri_RelationDesc, tid, SnapshotAny, writer->old))
+		return false;
+	slot_getallattrs(writer->old);
+	return true;
+}
+
+/* Put writer->slot in the place of the version at tid; false: that is not the last one. */
+static bool
+replace_row(TruustTable *table, ItemPointer tid)
+{
+	TruustWriter		 *writer = table->writer;
+	TruustIndexesToUpdate indexes;
+	LockTupleMode		  lock;
+	TM_FailureData		  failure;
+	TM_Result			  result =
+		table_tuple_update(writer->rri->ri_RelationDesc, tid, writer->slot, GetCurrentCommandId(true),
+						   InvalidSnapshot, InvalidSnapshot, true, &failure, &lock, &indexes);
+
+	if (result == TM_Ok)
+	{
+		truust_update_indexes(writer->rri, writer->slot, writer->estate, indexes);
+		*tid = writer->slot->tts_tid;
+		writer->wrote = true;
+	}
+	ExecClearTuple(writer->slot);
+	ExecClearTuple(writer->old);
+	ResetPerTupleExprContext(writer->estate);
+	return result == TM_Ok;
 }
 
 void
 truust_table_update(TruustTable *table, ItemPointer tid, const Datum *values, const bool *nulls,
 					const bool *replace)
 {
-	TruustWriter		 *writer = table->writer;
-	Relation			  rel = writer->rri->ri_RelationDesc;
-	TruustIndexesToUpdate indexes;
-	LockTupleMode		  lock;
-	TM_FailureData		  failure;
-
 	CHECK_FOR_INTERRUPTS();
-	change_row(table, tid, values, nulls, replace);
-	if (table_tuple_update(rel, tid, writer->slot, GetCurrentCommandId(true), InvalidSnapshot,
-						   InvalidSnapshot, true, &failure, &lock, &indexes) != TM_Ok)
+	if (!fetch(table, tid))
+		elog(ERROR, "a locked row of \"%s\" is gone", table->name);
+	change_row(table, values, nulls, replace);
+	if (!replace_row(table, tid))
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 						errmsg("a row of \"%s\" was changed by somebody else at the same moment",
-							   RelationGetRelationName(rel))));
-	truust_update_indexes(writer->rri, writer->slot, writer->estate, indexes);
-	writer->wrote = true;
-	ExecClearTuple(writer->slot);
-	ExecClearTuple(writer->old);
-	ResetPerTupleExprContext(writer->estate);
+							   table->name)));
+}
+
+bool
+truust_table_update_if(TruustTable *table, ItemPointer tid, const Datum *values, const bool *nulls,
+					   const bool *replace, const bool *match)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (!ItemPointerIsValid(tid) || ItemPointerGetBlockNumber(tid) >= table->writer->n_blocks ||
+		!fetch(table, tid))
+		return false;
+	if (!matches(table, values, match))
+	{
+		ExecClearTuple(table->writer->old);
+		return false;
+	}
+	change_row(table, values, nulls, replace);
+	return replace_row(table, tid);
 }

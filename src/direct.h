@@ -24,6 +24,8 @@ typedef struct TruustTable
 	bool		unique; /* a row with its key may be there already */
 	int			n;		/* columns that are given; an identity column gets its number by itself */
 	const char *columns[TRUUST_MAX_COLUMNS];
+	bool		update_only;
+	int			n_checks; /* check constraints of ours, which hold for whatever is written */
 
 	/* found at first use, forgotten when the table changes */
 	Oid					 relation; /* InvalidOid: not known */
@@ -55,10 +57,19 @@ extern bool truust_table_insert(TruustTable *table, const Datum *values, const b
 /*
  * Update the row at tid, which this transaction has locked: the columns that
  * replace says, no others.  Its key must stay.  Raises a serialization failure
- * where the row is not that one any more.
+ * where the row is not that one any more.  tid becomes that of the new version.
  */
 extern void truust_table_update(TruustTable *table, ItemPointer tid, const Datum *values,
 								const bool *nulls, const bool *replace);
+
+/*
+ * The same for a row that is not locked.  False: the row at tid is not one
+ * with the values that are given for the columns that match says, or somebody
+ * else has changed it meanwhile; nothing was done.  What goes beyond what is
+ * known of tid must be in these columns: after VACUUM FULL another row is there.
+ */
+extern bool truust_table_update_if(TruustTable *table, ItemPointer tid, const Datum *values,
+								   const bool *nulls, const bool *replace, const bool *match);
 
 /* Close it.  What was written is visible to the commands that follow. */
 extern void truust_table_close(TruustTable *table);

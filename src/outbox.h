@@ -146,6 +146,7 @@ typedef struct TruustFlight
 
 	/* the row */
 	int64				  id;
+	ItemPointerData		  tid; /* of the version that was claimed; invalid: not known */
 	int64				  fence;
 	int					  attempts; /* this one included */
 	int					  looks;
@@ -198,6 +199,22 @@ typedef struct TruustOutbox
 } TruustOutbox;
 
 extern TruustOutbox truust_outbox;
+
+/* ---------------------------------------------------------------- outbox_rows.c */
+
+/*
+ * Claim flights whose rows, at their tids, this transaction has locked: as sent
+ * at that time.  False: the table is for SQL to write to, and nothing was done.
+ */
+extern bool truust_requests_claim(TruustFlight **flights, int n, TimestampTz now);
+
+/*
+ * Record flights that are done and no more than that.  open false: only SQL can;
+ * done false: this one is for SQL.
+ */
+extern bool truust_requests_open(void);
+extern bool truust_requests_done(TruustFlight *flight);
+extern void truust_requests_close(void);
 
 /* ---------------------------------------------------------------- outbox_claim.c */
 

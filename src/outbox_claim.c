@@ -27,6 +27,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "outbox.h"
+#include "pause.h"
 #include "stats.h"
 #include "worker.h"
 
@@ -57,7 +58,8 @@ enum
 	COL_ATTACHMENT_ID,
 	COL_ATTACHMENT_ROW,
 	COL_WAITS,
-	COL_NEXT_ATTEMPT_AT
+	COL_NEXT_ATTEMPT_AT,
+	COL_CTID
 };
 
 static TruustStatement lanes_query = {TRUUST_LANES " SELECT server, role FROM lanes", 0};
@@ -67,7 +69,7 @@ static TruustStatement due_query = {
 	" r.sequence_group IS NOT NULL AND EXISTS ("
 	"SELECT FROM truust.requests b WHERE b.sequence_group = r.sequence_group AND b.id <> r.id"
 	" AND b.state IN ('queued', 'sending', 'uncertain')"
-	" AND (b.state <> 'queued' OR b.id < r.id)), r.next_attempt_at"
+	" AND (b.state <> 'queued' OR b.id < r.id)), r.next_attempt_at, r.ctid"
 	" FROM truust.requests r"
 	" WHERE r.state = 'queued' AND r.server = $1 AND r.role = $2 AND r.next_attempt_at <= $3"
 	" AND (r.next_attempt_at, r.id) > ($4, $5)"
@@ -366,6 +368,7 @@ consider(Claim *claim, uint64 row)
 	dlist_push_tail(&truust_outbox.fresh, &flight->node);
 	read_row(flight, row);
 	flight->attempts++;
+	flight->tid = *(ItemPointer) DatumGetPointer(truust_field(row, COL_CTID));
 	claim->flights[claim->n_claimed] = flight;
 	claim->claimed[claim->n_claimed++] = id;
 }
@@ -384,14 +387,31 @@ write_claim(Claim *claim)
 	}
 	if (claim->n_claimed == 0)
 		return;
-	values[0] = id_array(claim->claimed, claim->n_claimed);
-	values[1] = TimestampTzGetDatum(now);
-	truust_outbox_run(&claim_query, values);
+	if (!truust_requests_claim(claim->flights, claim->n_claimed, now))
+	{
+		values[0] = id_array(claim->claimed, claim->n_claimed);
+		values[1] = TimestampTzGetDatum(now);
+		truust_outbox_run(&claim_query, values);
+	}
 	for (int i = 0; i < claim->n_claimed; i++)
 	{
 		claim->flights[i]->sent_at = now;
 		claim->flights[i]->claimed_at = claimed_at;
 		prepare_flight(claim->flights[i]);
+	}
+}
+
+/*
+ * The rows were read after this round had found nothing paused.  What was
+ * enqueued behind a pause must not be among them.
+ */
+static void
+give_up_claim(Claim *claim)
+{
+	for (int i = 0; i < claim->n_claimed; i++)
+	{
+		dlist_delete(&claim->flights[i]->node);
+		truust_flight_free(claim->flights[i]);
 	}
 }
 
@@ -442,8 +462,16 @@ claim_lane(TruustLane *lane, int limit, int slots, bool *more, bool *wrote)
 		lane->last_at = 0;
 		lane->last_id = 0;
 	}
-	if (claim.n_claimed + claim.n_parked > 0)
-		*wrote = true;
+	if (claim.n_claimed + claim.n_parked == 0)
+		return 0;
+	if (truust_paused("requests"))
+	{
+		give_up_claim(&claim);
+		lane->last_at = 0;
+		lane->last_id = 0;
+		return 0;
+	}
+	*wrote = true;
 	write_claim(&claim);
 	return claim.n_claimed;
 }

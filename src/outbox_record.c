@@ -109,9 +109,9 @@ add_row(const TruustFlight *flight, TruustColumn *columns)
 					  false);
 }
 
-/* Write the flights' outcomes; returns the number of rows that were still ours. */
+/* Write the flights' outcomes as SQL; returns the number of rows that were still ours. */
 static uint64
-write_outcomes(TruustFlight **flights, int n)
+write_by_sql(TruustFlight **flights, int n)
 {
 	TruustColumn columns[N_PARAMETERS];
 	Datum		 parameters[N_PARAMETERS + 1];
@@ -156,21 +156,19 @@ compare_ids(const void *a, const void *b)
 	return x < y ? -1 : x > y ? 1 : 0;
 }
 
-/* The flights whose rows were written, out of n; *kept of them. */
-static TruustFlight **
-keep_written(TruustFlight **flights, int n, uint64 written, int *kept)
+/* Those of n flights whose rows SQL has written, to the end of result. */
+static void
+keep_written(TruustFlight **flights, int n, uint64 written, TruustFlight **result, int *n_result)
 {
-	int64		  *ids = palloc(sizeof(int64) * Max(written, 1));
-	TruustFlight **result = palloc(sizeof(TruustFlight *) * n);
+	int64 *ids = palloc(sizeof(int64) * Max(written, 1));
 
 	for (uint64 i = 0; i < written; i++)
 		ids[i] = DatumGetInt64(truust_field(i, 1));
 	qsort(ids, written, sizeof(int64), compare_ids);
-	*kept = 0;
 	for (int i = 0; i < n; i++)
 	{
 		if (bsearch(&flights[i]->id, ids, written, sizeof(int64), compare_ids))
-			result[(*kept)++] = flights[i];
+			result[(*n_result)++] = flights[i];
 		else
 			ereport(
 				LOG,
@@ -178,7 +176,31 @@ keep_written(TruustFlight **flights, int n, uint64 written, int *kept)
 						" was not recorded, because another process has taken the request since",
 						flights[i]->id)));
 	}
-	return result;
+}
+
+/* Write the flights' outcomes; returns those that were still ours, *n of them. */
+static TruustFlight **
+write_outcomes(TruustFlight **flights, int *n)
+{
+	TruustFlight **written = palloc(sizeof(TruustFlight *) * *n);
+	TruustFlight **others = palloc(sizeof(TruustFlight *) * *n);
+	int			   n_written = 0;
+	int			   n_others = 0;
+	bool		   directly = truust_requests_open();
+
+	for (int i = 0; i < *n; i++)
+	{
+		if (directly && truust_requests_done(flights[i]))
+			written[n_written++] = flights[i];
+		else
+			others[n_others++] = flights[i];
+	}
+	if (directly)
+		truust_requests_close();
+	if (n_others > 0)
+		keep_written(others, n_others, write_by_sql(others, n_others), written, &n_written);
+	*n = n_written;
+	return written;
 }
 
 /* A line for the server's log: an operator finds the request, and the order that it names. */
@@ -262,7 +284,6 @@ truust_outbox_record(void)
 {
 	TruustFlight **flights = palloc(sizeof(TruustFlight *) * Max(truust_outbox.n_answered, 1));
 	dlist_iter	   iter;
-	uint64		   written;
 	int			   n = 0;
 
 	judge_looks();
@@ -275,8 +296,7 @@ truust_outbox_record(void)
 	}
 	if (n == 0)
 		return;
-	written = write_outcomes(flights, n);
-	flights = keep_written(flights, n, written, &n);
+	flights = write_outcomes(flights, &n);
 	follow_up(flights, n);
 }
 

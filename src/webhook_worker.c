@@ -111,13 +111,16 @@ read_batch(TruustBatch *batch, bool due)
 }
 
 static BatchResult
-run_batch(TruustBatch *batch, bool due)
+run_batch(TruustBatch *batch, bool due, bool *paused)
 {
 	struct TruustLooking *looking;
 
 	if (!truust_worker_lock(TRUUST_WORKER_WEBHOOKS))
 		return (BatchResult){.not_ours = true};
 	looking = read_batch(batch, due);
+	/* once more: what came behind a pause must not be among these */
+	if (batch->n > 0 && (*paused = truust_paused("webhooks")))
+		return (BatchResult){0};
 	if (looking)
 	{
 		truust_worker_commit();
@@ -204,7 +207,7 @@ one_batch(bool due, bool *paused)
 	truust_worker_begin();
 	*paused = truust_paused("webhooks");
 	if (!*paused)
-		result = run_batch(&batch, due);
+		result = run_batch(&batch, due, paused);
 	truust_worker_commit();
 	rows_gone += result.gone;
 	waiting_exist |= batch.waiting_exist;

@@ -193,4 +193,41 @@ for my $extra ('{"tag": null}', '{"metadata": null}', '{"tag": null, "metadata":
 	ends($id, 'done', "extra $extra is sent");
 }
 
+# ---------------------------------------------------------------- rows that are elsewhere, and a table that only SQL writes to
+
+# Which request made which order: the answer's name is the request's.
+sub mixed_up
+{
+	return $t->sql(q{SELECT count(*) FROM truust.requests WHERE state = 'done' AND operation = 'create_order' AND response ->> 'name' <> args ->> 'name'});
+}
+
+for my $case (
+	[ 'rewritten', sub { $t->sql('VACUUM FULL truust.requests') } ],
+	[ 'emptied', sub { $t->sql('TRUNCATE truust.requests') } ],
+	[ 'emptied and filled', sub {
+			$t->sql('TRUNCATE truust.requests');
+			$t->sql(q{SELECT truust_enqueue('create_order', jsonb_build_object('name', 'later ' || i, 'value', 1)) FROM generate_series(1, 30) i});
+		} ],
+	[ 'given a constraint', sub { $t->sql('ALTER TABLE truust.requests ADD CONSTRAINT somebodys CHECK (id > 0)') } ])
+{
+	my ($name, $change) = @$case;
+
+	reload('SET truust.max_in_flight = 10');
+	$t->sim(POST => 'rules', { operation => 'createOrder', do => 'delay', when => 'after', ms => 1000, times => 10 });
+	$t->sql(qq{SELECT truust_enqueue('create_order', jsonb_build_object('name', 'then $name ' || i, 'value', 1)) FROM generate_series(1, 20) i});
+	ok($t->wait_until(sub { grep { $_->{name} =~ /^then $name / } values %{ $t->orders } }), "under way, then $name");
+	$change->();
+	$t->sim(DELETE => 'rules');
+	ok($t->settled(60), "$name: all end");
+	is($t->sql(q{SELECT count(*) FROM truust.requests WHERE state NOT IN ('done', 'uncertain')}), 0, "$name: done");
+	is(mixed_up(), 0, "$name: and each has its own answer");
+	my %times;
+	$times{ $_->{name} }++ for grep { $_->{name} =~ /^(then $name|later) / } values %{ $t->orders };
+	is(scalar(grep { $_ > 1 } values %times), 0, "$name: nothing is sent twice");
+}
+$t->sql(q{SELECT truust_enqueue('create_order', jsonb_build_object('name', 'by SQL ' || i, 'value', 1)) FROM generate_series(1, 50) i});
+ok($t->settled(60), 'with a constraint of somebody: all end');
+is($t->sql(q{SELECT count(*) FROM truust.requests WHERE state = 'done' AND args ->> 'name' LIKE 'by SQL %' AND attempts = 1 AND finished_at IS NOT NULL}), 50, 'done');
+$t->sql('ALTER TABLE truust.requests DROP CONSTRAINT somebodys');
+
 done_testing();
