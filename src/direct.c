@@ -97,7 +97,8 @@ is_plain(const TruustTable *table, Relation rel)
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION || rel->rd_rel->relispartition ||
 		rel->rd_rel->relforcerowsecurity || rel->trigdesc || rel->rd_rules ||
-		(desc->constr && desc->constr->num_check != table->n_checks) || (table->identity && !table->sequence))
+		(desc->constr && desc->constr->num_check != table->n_checks) ||
+		(table->identity && !table->sequence))
 		return false;
 	for (int i = 0; i < table->n; i++)
 		if (table->attnums[i] == InvalidAttrNumber)
@@ -431,9 +432,9 @@ replace_row(TruustTable *table, ItemPointer tid)
 	TruustIndexesToUpdate indexes;
 	LockTupleMode		  lock;
 	TM_FailureData		  failure;
-	TM_Result			  result =
-		table_tuple_update(writer->rri->ri_RelationDesc, tid, writer->slot, GetCurrentCommandId(true),
-						   InvalidSnapshot, InvalidSnapshot, true, &failure, &lock, &indexes);
+	TM_Result result = table_tuple_update(writer->rri->ri_RelationDesc, tid, writer->slot,
+										  GetCurrentCommandId(true), InvalidSnapshot,
+										  InvalidSnapshot, true, &failure, &lock, &indexes);
 
 	if (result == TM_Ok)
 	{

@@ -36,13 +36,13 @@ enum
 	N_COLUMNS
 };
 
-static TruustTable requests = {
-	.name = "requests",
-	.n = N_COLUMNS,
-	.columns = {"id", "fence", "state", "attempts", "looks", "next_attempt_at", "sent_at",
-				"http_status", "response", "error", "finished_at", "done_state"},
-	.update_only = true,
-	.n_checks = 2};
+static TruustTable requests = {.name = "requests",
+							   .n = N_COLUMNS,
+							   .columns = {"id", "fence", "state", "attempts", "looks",
+										   "next_attempt_at", "sent_at", "http_status", "response",
+										   "error", "finished_at", "done_state"},
+							   .update_only = true,
+							   .n_checks = 2};
 
 typedef struct Change
 {
