@@ -296,6 +296,23 @@ paused_servers(void)
 	return truust_column_array(&names);
 }
 
+/*
+ * The rows were read after this round had found nothing paused.  What came
+ * behind a pause must not be among them: then the flights are given up.
+ */
+static bool
+paused_meanwhile(TruustFlight **flights, int n)
+{
+	if (!truust_paused("requests"))
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		dlist_delete(&flights[i]->node);
+		truust_flight_free(flights[i]);
+	}
+	return true;
+}
+
 /* Due looks into fresh flights. */
 static int
 claim_looks(int limit, bool *wrote)
@@ -318,7 +335,7 @@ claim_looks(int limit, bool *wrote)
 		read_row(flights[i], i);
 		ids[i] = flights[i]->id;
 	}
-	if (n == 0)
+	if (n == 0 || paused_meanwhile(flights, n))
 		return 0;
 	values[0] = id_array(ids, n);
 	truust_outbox_run(&take_look_query, values);
@@ -401,20 +418,6 @@ write_claim(Claim *claim)
 	}
 }
 
-/*
- * The rows were read after this round had found nothing paused.  What was
- * enqueued behind a pause must not be among them.
- */
-static void
-give_up_claim(Claim *claim)
-{
-	for (int i = 0; i < claim->n_claimed; i++)
-	{
-		dlist_delete(&claim->flights[i]->node);
-		truust_flight_free(claim->flights[i]);
-	}
-}
-
 static int
 select_due(TruustLane *lane, int limit)
 {
@@ -464,9 +467,8 @@ claim_lane(TruustLane *lane, int limit, int slots, bool *more, bool *wrote)
 	}
 	if (claim.n_claimed + claim.n_parked == 0)
 		return 0;
-	if (truust_paused("requests"))
+	if (paused_meanwhile(claim.flights, claim.n_claimed))
 	{
-		give_up_claim(&claim);
 		lane->last_at = 0;
 		lane->last_id = 0;
 		return 0;
