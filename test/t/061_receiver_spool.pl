@@ -83,7 +83,8 @@ is($node->safe_psql('postgres', q{SELECT DISTINCT event || (headers ? 'host') FR
     'order.publishedtrue', 'with event and headers');
 
 # An idle connection that is lost is noticed without a request.
-$node->restart('immediate');
+$node->stop('immediate');
+$node->start;
 ok(TruustReceiver::wait_for(sub { $node->safe_psql('postgres',
             "SELECT count(*) FROM pg_stat_activity WHERE usename = 'hook'") == 2 }),
     'it connects again by itself');

@@ -216,7 +216,7 @@ my $sim = Truust->simulator;
 		$sim->call(POST => "/orders/$id/status", { status => 'ACCEPTED', webhook => \1 });
 		# in the middle of it the receiver is killed, and the database restarted
 		if ($id == $first + 10) { $receiver->end_by('KILL'); $receiver->run; }
-		if ($id == $first + 20) { $node->restart('immediate'); }
+		if ($id == $first + 20) { $node->stop('immediate'); $node->start; }
 	}
 	$sim->call(POST => '/webhooks/wait', { ms => 60_000 });
 	my $deliveries = $sim->call(GET => '/webhooks')->{deliveries};
