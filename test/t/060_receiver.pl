@@ -138,8 +138,8 @@ is(rows("event = 'many'"), 0, 'are not stored');
     is($answer->{status}, 413, 'a chunked body that is too large');
 }
 
-# A byte now and then does not keep a connection alive.
-for my $start ('POST /hooks/a HTTP/1.1', "POST /hooks/a HTTP/1.1\r\nHost: x\r\nX-Truust-Token: $token\r\nContent-Length: 100\r\n\r\n")
+# A byte now and then does not keep a connection alive: not in the request line, a header, or the body.
+for my $start ('POST /hooks/a', "POST /hooks/a HTTP/1.1\r\nHost: x\r\nX-Slow: ", "POST /hooks/a HTTP/1.1\r\nHost: x\r\nX-Truust-Token: $token\r\nContent-Length: 100\r\n\r\n")
 {
     my $slow = $receiver->socket_to;
     my $cut = 0;
@@ -153,8 +153,7 @@ for my $start ('POST /hooks/a HTTP/1.1', "POST /hooks/a HTTP/1.1\r\nHost: x\r\nX
         return !defined $slow->syswrite('x');
     }, 30), 'a slow client is cut');
 }
-# libmicrohttpd 1.0 says nothing of one whose request line never came
-cmp_ok($receiver->metric('timeouts_total'), '>=', 1, 'and counted');
+is($receiver->metric('timeouts_total'), 3, 'and counted');
 
 # ------------------------------------------------------------------ a row that the database refuses
 
