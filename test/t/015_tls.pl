@@ -23,6 +23,9 @@ my $dir = File::Spec->rel2abs(PostgreSQL::Test::Utils::tempdir);
 
 # ------------------------------------------------------------------ certificates
 
+# Nothing from the system's own configuration: OpenSSL 1.1.1 would add extensions a second time, and refuse what has them twice.
+append_to_file("$dir/req.cnf", "[req]\ndistinguished_name = name\n[name]\n");
+
 sub openssl
 {
 	my (@arguments) = @_;
@@ -34,7 +37,7 @@ sub openssl
 sub authority
 {
 	my ($name) = @_;
-	openssl("req -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN=$name' -keyout $dir/$name.key -out $dir/$name.pem",
+	openssl("req -config $dir/req.cnf -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN=$name' -keyout $dir/$name.key -out $dir/$name.pem",
 		'-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign');
 	append_to_file("$dir/$name.index", '');
 	append_to_file("$dir/$name.cnf", <<~CNF);
@@ -61,7 +64,7 @@ sub certificate
 {
 	my ($name, $authority, $names, $from, $to) = @_;
 	my @when = map { POSIX::strftime('%Y%m%d%H%M%SZ', gmtime(time + $_)) } $from, $to;
-	openssl("req -newkey rsa:2048 -nodes -subj '/CN=$name' -addext subjectAltName=$names -keyout $dir/$name.key -out $dir/$name.csr");
+	openssl("req -config $dir/req.cnf -newkey rsa:2048 -nodes -subj '/CN=$name' -addext subjectAltName=$names -keyout $dir/$name.key -out $dir/$name.csr");
 	openssl("ca -batch -notext -config $dir/$authority.cnf -startdate $when[0] -enddate $when[1] -in $dir/$name.csr -out $dir/$name.pem");
 	return;
 }
@@ -74,7 +77,7 @@ certificate('expired', 'ours', 'IP:127.0.0.1', -2 * $day, -$day);
 certificate('early', 'ours', 'IP:127.0.0.1', $day, 2 * $day);
 certificate('other_host', 'ours', 'DNS:api.example.test,IP:127.0.0.2', -$day, $day);
 certificate('of_theirs', 'theirs', 'IP:127.0.0.1', -$day, $day);
-openssl("req -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN=127.0.0.1' -addext subjectAltName=IP:127.0.0.1 -keyout $dir/self_signed.key -out $dir/self_signed.pem");
+openssl("req -config $dir/req.cnf -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN=127.0.0.1' -addext subjectAltName=IP:127.0.0.1 -keyout $dir/self_signed.key -out $dir/self_signed.pem");
 
 # ------------------------------------------------------------------ peers
 
