@@ -412,13 +412,13 @@ change_row(TruustTable *table, const Datum *values, const bool *nulls, const boo
 	store(table->writer->rri->ri_RelationDesc, slot);
 }
 
-/* Read the version at tid, whoever sees it. */
+/* Read the version at tid. */
 static bool
-fetch(TruustTable *table, ItemPointer tid)
+fetch(TruustTable *table, ItemPointer tid, Snapshot snapshot)
 {
 	TruustWriter *writer = table->writer;
 
-	if (!table_tuple_fetch_row_version(writer->rri->ri_RelationDesc, tid, SnapshotAny, writer->old))
+	if (!table_tuple_fetch_row_version(writer->rri->ri_RelationDesc, tid, snapshot, writer->old))
 		return false;
 	slot_getallattrs(writer->old);
 	return true;
@@ -453,7 +453,8 @@ truust_table_update(TruustTable *table, ItemPointer tid, const Datum *values, co
 					const bool *replace)
 {
 	CHECK_FOR_INTERRUPTS();
-	if (!fetch(table, tid))
+	/* the lock says that it is the last one, whatever the snapshot's age */
+	if (!fetch(table, tid, SnapshotAny))
 		elog(ERROR, "a locked row of \"%s\" is gone", table->name);
 	change_row(table, values, nulls, replace);
 	if (!replace_row(table, tid))
@@ -463,12 +464,14 @@ truust_table_update(TruustTable *table, ItemPointer tid, const Datum *values, co
 }
 
 bool
-truust_table_update_if(TruustTable *table, ItemPointer tid, const Datum *values, const bool *nulls,
-					   const bool *replace, const bool *match)
+truust_table_update_if(TruustTable *table, const ItemPointerData *at, const Datum *values,
+					   const bool *nulls, const bool *replace, const bool *match)
 {
+	ItemPointerData tid = *at;
+
 	CHECK_FOR_INTERRUPTS();
-	if (!ItemPointerIsValid(tid) || ItemPointerGetBlockNumber(tid) >= table->writer->n_blocks ||
-		!fetch(table, tid))
+	if (!ItemPointerIsValid(&tid) || ItemPointerGetBlockNumber(&tid) >= table->writer->n_blocks ||
+		!fetch(table, &tid, GetActiveSnapshot()))
 		return false;
 	if (!matches(table, values, match))
 	{
@@ -476,5 +479,5 @@ truust_table_update_if(TruustTable *table, ItemPointer tid, const Datum *values,
 		return false;
 	}
 	change_row(table, values, nulls, replace);
-	return replace_row(table, tid);
+	return replace_row(table, &tid);
 }

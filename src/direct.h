@@ -65,11 +65,13 @@ extern void truust_table_update(TruustTable *table, ItemPointer tid, const Datum
 /*
  * The same for a row that is not locked.  False: the row at tid is not one
  * with the values that are given for the columns that match says, or somebody
- * else has changed it meanwhile; nothing was done.  What goes beyond what is
- * known of tid must be in these columns: after VACUUM FULL another row is there.
+ * else has changed it meanwhile; nothing was done.  The columns of match must
+ * tell the version from all others: after VACUUM FULL another row is there.
+ * The place stays what it is, for another attempt if this transaction fails.
  */
-extern bool truust_table_update_if(TruustTable *table, ItemPointer tid, const Datum *values,
-								   const bool *nulls, const bool *replace, const bool *match);
+extern bool truust_table_update_if(TruustTable *table, const ItemPointerData *at,
+								   const Datum *values, const bool *nulls, const bool *replace,
+								   const bool *match);
 
 /* Close it.  What was written is visible to the commands that follow. */
 extern void truust_table_close(TruustTable *table);

@@ -24,7 +24,8 @@
  * Files: outbox (the cycle), outbox_pace (when to send how much), outbox_claim
  * (rows into flights), outbox_flight (flights over the wire), outbox_marker
  * and outbox_lookup (finding an unknown outcome), outbox_record (answers into
- * rows), outbox_group (one after the other), outbox_done (what follows an end), outbox_enqueue, outbox_operate
+ * rows), outbox_rows (claim and record without a plan), outbox_group (one after
+ * the other), outbox_done (what follows an end), outbox_enqueue, outbox_operate
  * (SQL functions), outbox_query (prepared statements).
  *
  *-------------------------------------------------------------------------
@@ -213,7 +214,7 @@ extern bool truust_requests_claim(TruustFlight **flights, int n, TimestampTz now
  * done false: this one is for SQL.
  */
 extern bool truust_requests_open(void);
-extern bool truust_requests_done(TruustFlight *flight);
+extern bool truust_requests_done(const TruustFlight *flight);
 extern void truust_requests_close(void);
 
 /* ---------------------------------------------------------------- outbox_claim.c */

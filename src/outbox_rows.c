@@ -104,7 +104,7 @@ truust_requests_open(void)
 }
 
 bool
-truust_requests_done(TruustFlight *flight)
+truust_requests_done(const TruustFlight *flight)
 {
 	const TruustAnswer *answer = &flight->answer;
 	Change				change = {0};

@@ -6,6 +6,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 
+use PostgreSQL::Test::Utils;
 use Test::More;
 use TruustOutbox;
 
@@ -229,5 +230,31 @@ $t->sql(q{SELECT truust_enqueue('create_order', jsonb_build_object('name', 'by S
 ok($t->settled(60), 'with a constraint of somebody: all end');
 is($t->sql(q{SELECT count(*) FROM truust.requests WHERE state = 'done' AND args ->> 'name' LIKE 'by SQL %' AND attempts = 1 AND finished_at IS NOT NULL}), 50, 'done');
 $t->sql('ALTER TABLE truust.requests DROP CONSTRAINT somebodys');
+
+# ---------------------------------------------------------------- a record whose transaction fails at its end
+
+# What was written is undone with it, and the next attempt begins where this one did.
+$t->sql(<<~'SQL');
+	CREATE TABLE gate (open boolean);
+	CREATE FUNCTION hold_back() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		IF NOT EXISTS (SELECT FROM public.gate) THEN RAISE EXCEPTION 'held back at the commit'; END IF;
+		RETURN NULL;
+	END $$;
+	CREATE CONSTRAINT TRIGGER hold_back AFTER INSERT ON truust.orders DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW EXECUTE FUNCTION hold_back();
+	SQL
+{
+	my $log = -s $node->logfile;
+	my $id = enqueue('create_order', '{"name": "Held back", "value": 3}');
+	my $failures = sub { return scalar(() = slurp_file($node->logfile, $log) =~ /truust requests failed: held back at the commit/g) };
+
+	ok($t->wait_until(sub { $failures->() >= 3 }), 'the record fails, and is tried again');
+	is(row($id, 'state'), 'sending', 'nothing of it stays');
+	$t->sql('INSERT INTO gate VALUES (true)');
+	ends($id, 'done', 'until it can be committed');
+	is(scalar(grep { $_->{name} eq 'Held back' } values %{ $t->orders }), 1, 'it was sent once');
+	$t->sql('DROP TRIGGER hold_back ON truust.orders');
+}
 
 done_testing();
