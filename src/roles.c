@@ -69,9 +69,8 @@ check_names(List *names, bool renamed)
 	static TruustStatement query = {
 		"SELECT * FROM (SELECT n.role,"
 		" (SELECT count(*) FROM truust.requests r WHERE r.role = n.role"
-		" AND (r.state IN ('queued', 'sending', 'uncertain') OR r.done_state = 'pending'))::text "
-		"AS "
-		"requests,"
+		" AND (r.state IN ('queued', 'sending', 'uncertain') OR r.done_state = 'pending'))::text"
+		" AS requests,"
 		" (SELECT count(*) FROM truust.attachments a WHERE a.role = n.role)::text AS tables,"
 		" (SELECT count(*) FROM truust.handlers h WHERE h.role = n.role)::text AS handlers"
 		" FROM pg_catalog.unnest($1) n (role)) c"

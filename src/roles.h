@@ -11,8 +11,9 @@
 #include "nodes/nodes.h"
 
 /*
- * Before a command runs: raise 2BP01 where it drops or renames a role whose
- * pending requests, attached tables or handlers are in this database.
+ * After a command that the server let its user run: raise 2BP01 where it dropped
+ * or renamed a role whose pending requests, attached tables or handlers are in
+ * this database, which undoes it.
  */
 extern void truust_roles_guard(Node *statement);
 

@@ -111,8 +111,8 @@ on_utility(TRUUST_UTILITY_PARAMETERS)
 		PG_END_TRY();
 		return;
 	}
-	truust_roles_guard(statement);
 	run(TRUUST_UTILITY_ARGUMENTS);
+	truust_roles_guard(statement);
 	if (is_commit_prepared(statement))
 	{
 		truust_slots_wake(MyDatabaseId, TRUUST_WORKER_WEBHOOKS);
