@@ -14,8 +14,9 @@
  * that is known to be gone, nor be answered by what lay there before.  libcurl
  * has a look of its own before it uses a connection again, but not every
  * version minds bytes that wait there; so the connection is closed, and its
- * descriptor made to stand for a socket whose other end is closed, which every
- * version minds.
+ * descriptor made to stand for a socket whose other end is closed.  From 8.22 on
+ * it looks at a connection only once in a second; such a version is told not
+ * to use again any of those that it has.
  *
  * Descriptors are reserved from the server's account before a request starts,
  * because the callback that opens a socket may not raise: two for each request
@@ -53,6 +54,12 @@
 
 #include "compat.h"
 #include "http_private.h"
+
+/* of 8.16; the library may be newer than its headers were */
+#if LIBCURL_VERSION_NUM < 0x081000
+#define CURLMOPT_NETWORK_CHANGED ((CURLMoption) (CURLOPTTYPE_LONG + 17))
+#define CURLMNWC_CLEAR_CONNS (1L << 1)
+#endif
 
 #define MAX_EVENTS 64 /* taken from the epoll set at once */
 #define MAX_KEPT_CONNECTIONS 64L
@@ -265,13 +272,19 @@ truust_http_reap(void)
 {
 	struct epoll_event events[MAX_EVENTS];
 	int				   n;
+	bool			   any = false;
 
 	if (engine.n_idle == 0)
 		return;
 	n = epoll_wait(engine.epoll, events, MAX_EVENTS, 0);
 	for (int i = 0; i < n; i++)
 		if (engine.sockets[events[i].data.fd].idle)
+		{
 			retire(events[i].data.fd);
+			any = true;
+		}
+	if (any) /* an older version, which looks itself, does not know the option */
+		(void) curl_multi_setopt(engine.multi, CURLMOPT_NETWORK_CHANGED, CURLMNWC_CLEAR_CONNS);
 }
 
 /* Files are short: let libcurl close more of the connections that come free. */
