@@ -5,7 +5,9 @@
  *
  * A request as libcurl sends it has the secret key in a header, in a buffer
  * of libcurl's own.  Whatever it frees is overwritten first, so that the key
- * is not left behind in the heap, a core file or a later allocation.
+ * is not left behind in the heap, a core file or a later allocation.  Some
+ * versions put the header together on the stack, which is overwritten when the
+ * request is over.
  *
  * Where something else in the process has set libcurl up before (another
  * extension), its memory stays as that has chosen.
@@ -17,6 +19,8 @@
 #include <malloc.h>
 
 #include "http_private.h"
+
+#define STACK_USED (16 * 1024) /* bytes; libcurl's buffers on the stack are smaller */
 
 /* libcurl is given malloc's own functions, not those of PostgreSQL's contexts: it has threads. */
 static void
@@ -50,4 +54,13 @@ truust_http_library_init(void)
 {
 	return curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wipe_and_free, wipe_and_move, strdup,
 								calloc) == CURLE_OK;
+}
+
+/* In a frame where libcurl's have been, so that the compiler must not move it into its caller's. */
+pg_noinline void
+truust_http_wipe_stack(void)
+{
+	char area[STACK_USED];
+
+	explicit_bzero(area, sizeof(area));
 }

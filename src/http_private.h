@@ -159,4 +159,7 @@ extern void truust_http_block_signals(void);
 /* Set libcurl up, with memory that is overwritten before it is given back; false where that failed. */
 extern bool truust_http_library_init(void);
 
+/* Overwrite what libcurl may have left of a request on the stack below the caller. */
+extern void truust_http_wipe_stack(void);
+
 #endif /* TRUUST_HTTP_PRIVATE_H */

@@ -523,6 +523,7 @@ wipe_key(TruustHttpTransfer *t)
 {
 	if (t->authorization)
 		explicit_bzero(t->authorization, t->authorization_size);
+	truust_http_wipe_stack();
 	t->headers[HEADER_CONTENT_TYPE].next = NULL;
 }
 

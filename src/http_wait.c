@@ -265,6 +265,8 @@ retire(curl_socket_t fd)
 		engine.short_fd = -1;
 	if (dup3(engine.dead_end, fd, O_CLOEXEC) == fd && fstat(fd, &status) == 0)
 		engine.sockets[fd].inode = status.st_ino;
+	/* an older version, which looks each time, does not know the option */
+	(void) curl_multi_setopt(engine.multi, CURLMOPT_NETWORK_CHANGED, CURLMNWC_CLEAR_CONNS);
 }
 
 void
@@ -272,19 +274,13 @@ truust_http_reap(void)
 {
 	struct epoll_event events[MAX_EVENTS];
 	int				   n;
-	bool			   any = false;
 
 	if (engine.n_idle == 0)
 		return;
 	n = epoll_wait(engine.epoll, events, MAX_EVENTS, 0);
 	for (int i = 0; i < n; i++)
 		if (engine.sockets[events[i].data.fd].idle)
-		{
 			retire(events[i].data.fd);
-			any = true;
-		}
-	if (any) /* an older version, which looks itself, does not know the option */
-		(void) curl_multi_setopt(engine.multi, CURLMOPT_NETWORK_CHANGED, CURLMNWC_CLEAR_CONNS);
 }
 
 /* Files are short: let libcurl close more of the connections that come free. */
