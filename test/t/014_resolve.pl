@@ -100,7 +100,7 @@ SKIP:
 $node->option(connect_timeout => 300);
 my ($out, $err) = $node->run($TruustNode::READ, $TruustNode::WRITE, $here, $TruustNode::READ, $there);
 my $timed_out = () = $err =~ /ERROR:  08001: .*?DETAIL:  Resolving timed out.*? The request was not sent\./sg;
-is($timed_out, 2, 'connect_timeout covers the name');
+is($timed_out, 2, 'connect_timeout covers the name') or diag($err);
 is($out, 7, 'the next call works');
 
 # Left-behind resolvers come to their end without harm; then the name is known not to exist.
