@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "api.h"
+#include "clock.h"
 #include "compat.h"
 #include "guc.h"
 #include "stats.h"
@@ -35,8 +36,8 @@ typedef struct Call
 	bool				 missing_ok; /* 404 is an answer: NULL */
 	TruustHttpRequest	 req;
 	int					 repeats;
-	TimestampTz			 started;
-	TimestampTz			 resume_at; /* NO_PAUSE: in flight */
+	int64				 started;	/* us of the monotonic clock */
+	int64				 resume_at; /* the same; NO_PAUSE: in flight */
 } Call;
 
 long
@@ -54,9 +55,9 @@ truust_backoff(int attempt, long base_ms, long cap_ms)
 static long
 remaining_ms(const Call *call)
 {
-	TimestampTz deadline = call->started + call->account->request_timeout * INT64CONST(1000);
+	int64 deadline = call->started + call->account->request_timeout * INT64CONST(1000);
 
-	return (long) ((deadline - GetCurrentTimestamp()) / 1000);
+	return (long) ((deadline - truust_monotonic_us()) / 1000);
 }
 
 /* Send the call, or send it again, with what is left of its time. */
@@ -93,7 +94,7 @@ pause_for_repeat(Call *call, const TruustAnswer *answer)
 	if (pause >= remaining_ms(call))
 		return false;
 	call->repeats++;
-	call->resume_at = GetCurrentTimestamp() + pause * INT64CONST(1000);
+	call->resume_at = truust_monotonic_us() + pause * INT64CONST(1000);
 	return true;
 }
 
@@ -150,7 +151,7 @@ finish(Call *call, Jsonb **result)
 	again = answer.kind != TRUUST_OK && pause_for_repeat(call, &answer);
 	if (!again)
 		truust_stats_call(call->wire->endpoint - truust_endpoints, answer.kind != TRUUST_OK,
-						  call->repeats, GetCurrentTimestamp() - call->started);
+						  call->repeats, truust_monotonic_us() - call->started);
 	truust_http_release(&call->req);
 	if (again)
 		return false;
@@ -166,7 +167,7 @@ truust_api_call(const TruustWire *wire, const TruustAccount *account)
 	Call   call = {.wire = wire, .account = account};
 	Jsonb *result;
 
-	call.started = GetCurrentTimestamp();
+	call.started = truust_monotonic_us();
 	for (;;)
 	{
 		start(&call);
@@ -174,7 +175,7 @@ truust_api_call(const TruustWire *wire, const TruustAccount *account)
 			; /* the latch was set by something else */
 		if (finish(&call, &result))
 			return result;
-		truust_http_pause((long) ((call.resume_at - GetCurrentTimestamp()) / 1000) + 1);
+		truust_http_pause((long) ((call.resume_at - truust_monotonic_us()) / 1000) + 1);
 	}
 }
 
@@ -182,8 +183,8 @@ truust_api_call(const TruustWire *wire, const TruustAccount *account)
 static long
 resume_calls(Call *calls, int n_calls)
 {
-	TimestampTz now = 0;
-	long		wait = -1;
+	int64 now = 0;
+	long  wait = -1;
 
 	for (int i = 0; i < n_calls; i++)
 	{
@@ -192,7 +193,7 @@ resume_calls(Call *calls, int n_calls)
 		if (calls[i].resume_at == NO_PAUSE)
 			continue;
 		if (now == 0)
-			now = GetCurrentTimestamp();
+			now = truust_monotonic_us();
 		left = (long) ((calls[i].resume_at - now) / 1000) + 1;
 		if (calls[i].resume_at <= now)
 			start(&calls[i]);
@@ -209,7 +210,7 @@ begin_call(Call *call, int index, const TruustWire *wire, const TruustAccount *a
 	call->wire = wire;
 	call->account = account;
 	call->repeats = 0;
-	call->started = GetCurrentTimestamp();
+	call->started = truust_monotonic_us();
 	start(call);
 }
 

@@ -27,6 +27,7 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 
+#include "clock.h"
 #include "http_private.h"
 
 #define NO_DEADLINE PG_INT64_MAX
@@ -140,7 +141,7 @@ truust_http_end_resolving(void)
 
 	if (truust_http_has_quick_exit || n_running == 0)
 		return;
-	now = truust_http_now();
+	now = truust_monotonic_us();
 	dlist_foreach_modify (iter, &running)
 	{
 		TruustHttpTransfer *t = dlist_container(TruustHttpTransfer, node, iter.cur);
@@ -187,14 +188,14 @@ left_until(int64 deadline)
 
 	if (deadline == NO_DEADLINE)
 		return -1;
-	left = deadline - truust_http_now();
+	left = deadline - truust_monotonic_us();
 	return left > 0 ? (long) ((left + 999) / 1000) : 0;
 }
 
 static int64
 deadline_after(long timeout_ms)
 {
-	return timeout_ms < 0 ? NO_DEADLINE : truust_http_now() + timeout_ms * INT64CONST(1000);
+	return timeout_ms < 0 ? NO_DEADLINE : truust_monotonic_us() + timeout_ms * INT64CONST(1000);
 }
 
 TruustHttpRequest *

@@ -116,9 +116,6 @@ extern void truust_http_transfer_linger(TruustHttpTransfer *t);
 
 /* ---- http_wait.c ---- */
 
-/* Monotonic time in us. */
-extern int64 truust_http_now(void);
-
 /* Make libcurl, epoll and the wait set ready; does nothing the second time.  Raises. */
 extern void truust_http_open(void);
 

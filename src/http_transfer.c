@@ -32,6 +32,7 @@
 
 #include <ctype.h>
 
+#include "clock.h"
 #include "http_private.h"
 
 #define MAX_FREE_TRANSFERS 64
@@ -500,7 +501,7 @@ truust_http_transfer_get(TruustHttpRequest *req)
 		raise_setup(code);
 	}
 	t->req = req;
-	t->started_at = truust_http_now();
+	t->started_at = truust_monotonic_us();
 	t->repeatable = req->repeatable;
 	t->max_body = req->max_response;
 	t->attempts = 0;
@@ -662,7 +663,7 @@ truust_http_transfer_result(TruustHttpTransfer *t, CURLcode code)
 	(void) curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	req->status = (int) status;
 	req->retry_after = retry_after(t);
-	req->elapsed_us = truust_http_now() - t->started_at;
+	req->elapsed_us = truust_monotonic_us() - t->started_at;
 	req->cause[0] = '\0';
 	if (req->outcome != TRUUST_ANSWERED)
 		set_cause(t, code);

@@ -45,13 +45,13 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "storage/latch.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "http_private.h"
 
@@ -98,15 +98,6 @@ static struct
 	bool		  signals_blocked;
 	sigset_t	  signals; /* to go back to */
 } engine = {.epoll = -1, .dead_end = -1, .last_used = -1, .short_fd = -1};
-
-int64
-truust_http_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64CONST(1000000) + now.tv_nsec / 1000;
-}
 
 /* ---- sockets ---- */
 
@@ -355,7 +346,8 @@ work_on_timer(void)
 static int
 on_timer(CURLM *multi, long timeout_ms, void *arg)
 {
-	engine.timer = timeout_ms < 0 ? NO_TIMER : truust_http_now() + timeout_ms * INT64CONST(1000);
+	engine.timer =
+		timeout_ms < 0 ? NO_TIMER : truust_monotonic_us() + timeout_ms * INT64CONST(1000);
 	return 0;
 }
 
@@ -474,7 +466,7 @@ truust_http_wait(long timeout_ms)
 	WaitEvent events[2];
 	bool	  latch_is_set = false;
 	bool	  one = waits_for_one();
-	int64	  now = engine.timer == NO_TIMER ? 0 : truust_http_now();
+	int64	  now = engine.timer == NO_TIMER ? 0 : truust_monotonic_us();
 	int		  n;
 
 	n = WaitEventSetWait(one ? engine.short_set : engine.set, wait_limit(timeout_ms, now), events,
@@ -491,7 +483,7 @@ truust_http_wait(long timeout_ms)
 	}
 	/* where there were events, a timer that ran out just now can wait for the next round */
 	if (n == 0 && engine.timer != NO_TIMER)
-		now = truust_http_now();
+		now = truust_monotonic_us();
 	if (engine.timer <= now)
 		work_on_timer();
 	return latch_is_set;

@@ -39,6 +39,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "launcher.h"
 #include "slots.h"
@@ -59,21 +60,21 @@ typedef struct Child
 		Oid database;
 		int kind;
 		int instance;
-	} key;							/* must be first */
-	BackgroundWorkerHandle *handle; /* NULL: none is running */
-	TimestampTz				started;
-	TimestampTz				not_before;
+	} key;							 /* must be first */
+	BackgroundWorkerHandle *handle;	 /* NULL: none is running */
+	int64					started; /* this and the next: us of the monotonic clock */
+	int64					not_before;
 	int						failures; /* in a row */
 } Child;
 
 /* A database. */
 typedef struct Database
 {
-	Oid			oid;	   /* must be first */
-	bool		quiet;	   /* has no extension */
-	TimestampTz announced; /* when it last said that it has */
-	bool		seen;	   /* in this round */
-	int			instances; /* webhook workers that its workers were started for */
+	Oid	  oid;		 /* must be first */
+	bool  quiet;	 /* has no extension */
+	int64 announced; /* when it last said that it has; us of the monotonic clock */
+	bool  seen;		 /* in this round */
+	int	  instances; /* webhook workers that its workers were started for */
 } Database;
 
 static HTAB *children;
@@ -192,14 +193,14 @@ launch(Child *child, int instances)
 
 	truust_worker_registration(&worker, child->key.database, child->key.kind, child->key.instance,
 							   instances);
-	child->started = GetCurrentTimestamp();
+	child->started = truust_monotonic_us();
 	if (RegisterDynamicBackgroundWorker(&worker, &handle))
 	{
 		child->handle = handle;
 		no_room_reported = false;
 		return;
 	}
-	child->not_before = TimestampTzPlusMilliseconds(child->started, LONGEST_PAUSE / 10);
+	child->not_before = child->started + LONGEST_PAUSE / 10 * INT64CONST(1000);
 	if (!no_room_reported)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -212,7 +213,7 @@ launch(Child *child, int instances)
 static void
 note_end(Child *child, bool obeyed)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now = truust_monotonic_us();
 
 	pfree(child->handle);
 	child->handle = NULL;
@@ -222,10 +223,10 @@ note_end(Child *child, bool obeyed)
 		child->not_before = now;
 		return;
 	}
-	if (TimestampDifferenceExceeds(child->started, now, LONG_LIFE))
+	if (now - child->started > LONG_LIFE * INT64CONST(1000))
 		child->failures = 0;
-	child->not_before = TimestampTzPlusMilliseconds(
-		now, Min((long) FIRST_PAUSE << Min(child->failures, 16), LONGEST_PAUSE));
+	child->not_before = now + Min((int64) FIRST_PAUSE << Min(child->failures, 16), LONGEST_PAUSE) *
+								  INT64CONST(1000);
 	child->failures++;
 }
 
@@ -256,7 +257,7 @@ see_to(Database *database, int kind, int instance, int instances)
 		if (database->quiet)
 			return false;
 	}
-	if ((has_slot && slot.stop) || child->not_before > GetCurrentTimestamp())
+	if ((has_slot && slot.stop) || child->not_before > truust_monotonic_us())
 		return false;
 	launch(child, instances);
 	return false;
@@ -279,7 +280,7 @@ static void
 set_announced(Database *database)
 {
 	database->quiet = false;
-	database->announced = GetCurrentTimestamp();
+	database->announced = truust_monotonic_us();
 }
 
 static void

@@ -14,6 +14,7 @@
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "launcher.h"
 #include "slots.h"
@@ -53,11 +54,11 @@ doze(void)
 bool
 truust_workers_wait_gone(Oid database)
 {
-	TimestampTz start = GetCurrentTimestamp();
+	int64 start = truust_monotonic_ms();
 
 	while (count_workers(database, false) > 0)
 	{
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE))
+		if (truust_monotonic_ms() - start > PATIENCE)
 			return false;
 		doze();
 	}
@@ -103,8 +104,8 @@ launcher_is_running(void)
 Datum
 truust_start_worker(PG_FUNCTION_ARGS)
 {
-	TimestampTz start_time = GetCurrentTimestamp();
-	int			wanted = truust_workers + 1;
+	int64 start_time = truust_monotonic_ms();
+	int	  wanted = truust_workers + 1;
 
 	PreventCommandDuringRecovery("truust_start_worker()");
 	truust_slots_unstop(MyDatabaseId);
@@ -117,7 +118,7 @@ truust_start_worker(PG_FUNCTION_ARGS)
 		start(TRUUST_WORKER_REQUESTS, 0, 1);
 	}
 	while (count_workers(MyDatabaseId, true) < wanted &&
-		   !TimestampDifferenceExceeds(start_time, GetCurrentTimestamp(), PATIENCE))
+		   truust_monotonic_ms() - start_time <= PATIENCE)
 		doze();
 	PG_RETURN_INT32(count_workers(MyDatabaseId, true));
 }

@@ -24,6 +24,7 @@
 #include "storage/proc.h"
 #include "utils/memutils.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "outbox.h"
 #include "pause.h"
@@ -189,6 +190,7 @@ begin_work(void)
 		wrote |= truust_outbox_settle_in();
 		wrote |= truust_outbox_recover();
 	}
+	wrote |= truust_outbox_heed_clock();
 	wrote |= truust_groups_sweep(&wait);
 	note_wait(wait);
 	if (truust_outbox.n_unsent == 0)

@@ -22,7 +22,7 @@
  * outlives transactions.
  *
  * Files: outbox (the cycle), outbox_pace (when to send how much), outbox_claim
- * (rows into flights), outbox_flight (flights over the wire), outbox_marker
+ * (rows into flights), outbox_clock (a clock that was set back), outbox_flight (flights over the wire), outbox_marker
  * and outbox_lookup (finding an unknown outcome), outbox_record (answers into
  * rows), outbox_rows (claim and record without a plan), outbox_group (one after
  * the other), outbox_done (what follows an end), outbox_enqueue, outbox_operate
@@ -87,12 +87,10 @@ typedef struct TruustLane
 	Oid			   userid;
 	TimestampTz	   last_at; /* where the last claim stopped; 0: at the end */
 	int64		   last_id;
-	TimestampTz	   horizon; /* rows until then are due although the clock says otherwise */
+	TimestampTz	   horizon; /* rows never tried are due until then, whatever the clock says */
 	TruustAccount *account; /* a copy, with the key, while something is unsent */
 	MemoryContext  account_context;
 } TruustLane;
-
-extern int64 truust_monotonic_ms(void);
 
 /* The lane of a server and role, made if need be; lives as long as the process. */
 extern TruustLane *truust_lane(const char *server, const char *role);
@@ -245,6 +243,14 @@ extern bool truust_outbox_recover(void);
 
 /* In a transaction: whether the database is where it was; queued rows of elsewhere are looked up first. */
 extern bool truust_outbox_settle_in(void);
+
+/* ---------------------------------------------------------------- outbox_clock.c */
+
+/*
+ * In a transaction: where the clock was set back, and when the process begins, what
+ * waits for longer than any pause is due now.  Returns whether anything was written.
+ */
+extern bool truust_outbox_heed_clock(void);
 
 /* ---------------------------------------------------------------- outbox_flight.c */
 

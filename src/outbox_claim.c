@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "guc.h"
 #include "outbox.h"
@@ -72,10 +73,11 @@ static TruustStatement due_query = {
 	" AND (b.state <> 'queued' OR b.id < r.id)), r.next_attempt_at, r.ctid"
 	" FROM truust.requests r"
 	" WHERE r.state = 'queued' AND r.server = $1 AND r.role = $2 AND r.next_attempt_at <= $3"
+	" AND (r.next_attempt_at <= $7 OR r.attempts = 0)"
 	" AND (r.next_attempt_at, r.id) > ($4, $5)"
 	" ORDER BY r.next_attempt_at, r.id LIMIT $6 FOR UPDATE SKIP LOCKED",
-	6,
-	{TEXTOID, NAMEOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID}};
+	7,
+	{TEXTOID, NAMEOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, TIMESTAMPTZOID}};
 
 static TruustStatement looks_query = {
 	"SELECT " ROW_COLUMNS ", false, r.next_attempt_at FROM truust.requests r"
@@ -108,9 +110,10 @@ static TruustStatement next_due_query = {
 	" FROM truust.requests r"
 	" WHERE r.state = 'queued' AND r.server = $1 AND r.role = $2"
 	" AND r.next_attempt_at > $3 AND r.next_attempt_at < 'infinity'"
+	" AND (r.next_attempt_at > $4 OR r.attempts > 0)"
 	" ORDER BY r.next_attempt_at LIMIT 1",
-	3,
-	{TEXTOID, NAMEOID, TIMESTAMPTZOID}};
+	4,
+	{TEXTOID, NAMEOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
 
 static TruustStatement next_look_query = {
 	"SELECT r.next_attempt_at FROM truust.requests r"
@@ -421,14 +424,16 @@ write_claim(Claim *claim)
 static int
 select_due(TruustLane *lane, int limit)
 {
-	Datum values[6];
+	TimestampTz now = GetCurrentTimestamp();
+	Datum		values[7];
 
 	values[0] = CStringGetTextDatum(lane->server);
 	values[1] = DirectFunctionCall1(namein, CStringGetDatum(lane->role));
-	values[2] = TimestampTzGetDatum(Max(GetCurrentTimestamp(), lane->horizon));
+	values[2] = TimestampTzGetDatum(Max(now, lane->horizon));
 	values[3] = TimestampTzGetDatum(lane->last_at ? lane->last_at : DT_NOBEGIN);
 	values[4] = Int64GetDatum(lane->last_id);
 	values[5] = Int64GetDatum(limit);
+	values[6] = TimestampTzGetDatum(now);
 	return (int) truust_outbox_run(&due_query, values);
 }
 
@@ -529,12 +534,14 @@ ms_until(TimestampTz at)
 static void
 wait_for_lane(TruustLane *lane, long *wait, bool *more)
 {
-	Datum		values[3];
+	TimestampTz now = GetCurrentTimestamp();
+	Datum		values[4];
 	TimestampTz at;
 
 	values[0] = CStringGetTextDatum(lane->server);
 	values[1] = DirectFunctionCall1(namein, CStringGetDatum(lane->role));
-	values[2] = TimestampTzGetDatum(Max(GetCurrentTimestamp(), lane->horizon));
+	values[2] = TimestampTzGetDatum(now);
+	values[3] = TimestampTzGetDatum(Max(now, lane->horizon));
 	if (truust_outbox_run(&next_due_query, values) == 0)
 		return;
 	at = DatumGetTimestampTz(truust_field(0, 1));

@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "outbox.h"
 #include "stats.h"

@@ -15,6 +15,7 @@
 
 #include "catalog/pg_type.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "outbox.h"
 

@@ -23,6 +23,7 @@
 #include "utils/json.h"
 #include "utils/timestamp.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "outbox.h"
 

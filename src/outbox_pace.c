@@ -15,9 +15,9 @@
 
 #include <limits.h>
 
-#include "portability/instr_time.h"
 #include "utils/memutils.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "outbox.h"
 
@@ -33,15 +33,6 @@ static List *lanes = NIL;
 /* The bucket of truust.max_requests_per_second. */
 static double tokens = 1.0;
 static int64  tokens_at = 0; /* monotonic ms of the last refill */
-
-int64
-truust_monotonic_ms(void)
-{
-	instr_time now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	return (int64) INSTR_TIME_GET_MILLISEC(now);
-}
 
 static TruustPace *
 pace_of(const char *server)

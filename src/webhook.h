@@ -165,6 +165,9 @@ extern void truust_batch_read_again(TruustBatch *batch);
 /* Rows behind a failed one of their order get the fate WAITS. */
 extern void truust_batch_find_waiting(TruustBatch *batch);
 
+/* Rows that wait for longer than any pause, by a clock that was set back, are due now. */
+extern void truust_webhooks_heed_clock(void);
+
 /* ms until the next row in state retry is due (0: now), -1: there is none */
 extern long truust_webhooks_next_due(void);
 

@@ -20,6 +20,7 @@
 
 #include "api.h"
 #include "attempt.h"
+#include "clock.h"
 #include "guc.h"
 #include "slots.h"
 #include "stats.h"
@@ -33,9 +34,9 @@
 /* A server that does not answer; kept for the process's life. */
 typedef struct ServerPause
 {
-	char		server[NAMEDATALEN]; /* must be first */
-	int			failures;			 /* in a row */
-	TimestampTz until;
+	char  server[NAMEDATALEN]; /* must be first */
+	int	  failures;			   /* in a row */
+	int64 until;			   /* ms of the monotonic clock */
 } ServerPause;
 
 static HTAB *pauses = NULL;
@@ -68,7 +69,7 @@ typedef struct Ask
 	TruustAccount	 *account;
 	TruustWire		  wire;
 	TruustHttpRequest req;
-	TimestampTz		  started;
+	int64			  started; /* us of the monotonic clock */
 	bool			  repeated;
 } Ask;
 
@@ -147,7 +148,7 @@ truust_server_pauses(const char *server)
 {
 	ServerPause *pause = find_pause(server, HASH_FIND);
 
-	return pause && pause->until > GetCurrentTimestamp();
+	return pause && pause->until > truust_monotonic_ms();
 }
 
 long
@@ -162,7 +163,7 @@ truust_servers_pause(void)
 	hash_seq_init(&scan, pauses);
 	while ((pause = hash_seq_search(&scan)) != NULL)
 	{
-		long left = Max(1, (pause->until - GetCurrentTimestamp() + 999) / 1000);
+		long left = Max(1, pause->until - truust_monotonic_ms());
 
 		if (result < 0 || left < result)
 			result = left;
@@ -194,7 +195,7 @@ conclude(const Server *server)
 	pause = find_pause(server->name, HASH_ENTER);
 	ms = truust_backoff(++pause->failures, FIRST_SERVER_PAUSE, LONGEST_SERVER_PAUSE);
 	ms = Max(ms, server->retry_after);
-	pause->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+	pause->until = truust_monotonic_ms() + ms;
 	truust_slot_error(
 		psprintf("server \"%s\" is left alone for %ld ms: %s", server->name, ms, server->error));
 	ereport(LOG,
@@ -348,9 +349,9 @@ truust_looks_prepare(HTAB *looks, bool quiet)
 static void
 start(Ask *ask)
 {
-	ask->started = GetCurrentTimestamp();
+	ask->started = truust_monotonic_us();
 	if (ask->kind == ASK_ORDER)
-		ask->look->at = ask->started;
+		ask->look->at = GetCurrentTimestamp();
 	memset(&ask->req, 0, sizeof(ask->req));
 	truust_wire_to_http(&ask->req, &ask->wire, ask->account);
 	ask->req.user = ask;
@@ -399,7 +400,7 @@ take_answer(Ask *ask)
 	truust_answer_read(&answer, &ask->wire, &ask->req);
 	good = answer.kind == TRUUST_OK || answer.status == 404;
 	truust_stats_call(ask->wire.endpoint - truust_endpoints, answer.kind != TRUUST_OK,
-					  ask->repeated, GetCurrentTimestamp() - ask->started);
+					  ask->repeated, truust_monotonic_us() - ask->started);
 	truust_http_release(&ask->req);
 	if (good)
 	{

@@ -229,6 +229,21 @@ truust_batch_find_waiting(TruustBatch *batch)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+void
+truust_webhooks_heed_clock(void)
+{
+	static TruustStatement update = {
+		"UPDATE truust.webhooks u SET next_attempt_at = pg_catalog.clock_timestamp() "
+		"WHERE u.id = ANY (ARRAY (SELECT w.id FROM truust.webhooks w WHERE w.state = 'retry' "
+		"AND w.next_attempt_at > $1 FOR UPDATE SKIP LOCKED))",
+		1,
+		{TIMESTAMPTZOID}};
+	TimestampTz limit = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), truust_max_retry_delay);
+	Datum		value = TimestampTzGetDatum(limit);
+
+	truust_statement_run(&update, &value, NULL, 0);
+}
+
 long
 truust_webhooks_next_due(void)
 {

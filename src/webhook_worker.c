@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "drain.h"
+#include "clock.h"
 #include "guc.h"
 #include "pause.h"
 #include "stats.h"
@@ -36,10 +37,10 @@
 
 extern PGDLLEXPORT void truust_webhooks_main(Datum arg);
 
-static int64	   position = 0; /* id of the last row of the batch before, 0: from the beginning */
-static bool		   waiting_exist = true; /* there may be rows in state retry */
-static TimestampTz next_chores = 0;
-static uint64	   rows_gone = 0; /* applied or given up, in this process */
+static int64  position = 0; /* id of the last row of the batch before, 0: from the beginning */
+static bool	  waiting_exist = true; /* there may be rows in state retry */
+static int64  next_chores = 0;		/* ms of the monotonic clock */
+static uint64 rows_gone = 0;		/* applied or given up, in this process */
 
 /* The next batch starts behind this id, 0: a new pass from the beginning. */
 static void
@@ -150,17 +151,17 @@ run_batch(TruustBatch *batch, bool due, bool *paused)
 static long
 do_chores(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	int			instance;
-	int			instances;
-	bool		more;
+	int64 now = truust_monotonic_ms();
+	int	  instance;
+	int	  instances;
+	bool  more;
 
 	truust_worker_share(&instance, &instances);
 	if (instance != 0 || now < next_chores)
 		return -1;
 	more = truust_retention_step(false);
 	more |= truust_sync_step();
-	next_chores = more ? 0 : TimestampTzPlusMilliseconds(now, CHORE_INTERVAL);
+	next_chores = more ? 0 : now + CHORE_INTERVAL;
 	return more ? 0 : -1;
 }
 
@@ -219,6 +220,22 @@ one_batch(bool due, bool *paused)
 	return result;
 }
 
+/* The clock may have been set back, in this process's time or before it. */
+static void
+heed_clock(void)
+{
+	static uint64 heeded = 0;
+	uint64		  steps = truust_clock_steps();
+
+	if (steps == heeded)
+		return;
+	truust_worker_begin();
+	truust_webhooks_heed_clock();
+	truust_worker_commit();
+	waiting_exist = true;
+	heeded = steps;
+}
+
 /* One round; returns ms to wait, 0: more to do, -1: until woken. */
 static long
 cycle(void)
@@ -227,6 +244,7 @@ cycle(void)
 	BatchResult new = {0};
 	bool paused = false;
 
+	heed_clock();
 	if (waiting_exist)
 		due = one_batch(true, &paused);
 	if (!paused)

@@ -32,6 +32,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "http.h"
 #include "statement.h"
@@ -50,7 +51,7 @@
 
 static bool				in_worker = false;
 static TruustWorkerArgs args = {InvalidOid, 0, 0, 1};
-static TimestampTz		next_measure = 0;
+static int64			next_measure = 0; /* ms of the monotonic clock */
 static TruustRoleState	owner_state;
 static long (*work)(void);
 
@@ -210,7 +211,7 @@ measure(void)
 	Datum counts[4];
 	bool  nulls[4];
 
-	if (args.instance != 0 || GetCurrentTimestamp() < next_measure)
+	if (args.instance != 0 || truust_monotonic_ms() < next_measure)
 		return;
 	truust_worker_begin();
 	if (truust_statement_run(&select, &kind, NULL, 1) > 0)
@@ -222,7 +223,7 @@ measure(void)
 							 DatumGetInt64(counts[2]), DatumGetInt64(counts[3]));
 	}
 	truust_worker_commit();
-	next_measure = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MEASURE_INTERVAL);
+	next_measure = truust_monotonic_ms() + MEASURE_INTERVAL;
 }
 
 /*
