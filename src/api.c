@@ -142,30 +142,28 @@ throw_failure(Call *call, const TruustAnswer *answer)
  * over, false where it will be tried again; raises where it failed.
  */
 static bool
-finish(Call *call, Jsonb **result)
+finish(Call *call, TruustAnswer *answer)
 {
-	TruustAnswer answer;
-	bool		 again;
+	bool again;
 
-	truust_answer_read(&answer, call->wire, &call->req);
-	again = answer.kind != TRUUST_OK && pause_for_repeat(call, &answer);
+	truust_answer_read(answer, call->wire, &call->req);
+	again = answer->kind != TRUUST_OK && pause_for_repeat(call, answer);
 	if (!again)
-		truust_stats_call(call->wire->endpoint - truust_endpoints, answer.kind != TRUUST_OK,
+		truust_stats_call(call->wire->endpoint - truust_endpoints, answer->kind != TRUUST_OK,
 						  call->repeats, truust_monotonic_us() - call->started);
 	truust_http_release(&call->req);
 	if (again)
 		return false;
-	if (answer.kind != TRUUST_OK && !(call->missing_ok && answer.status == 404))
-		throw_failure(call, &answer);
-	*result = answer.kind == TRUUST_OK ? answer.whole : NULL;
+	if (answer->kind != TRUUST_OK && !(call->missing_ok && answer->status == 404))
+		throw_failure(call, answer);
 	return true;
 }
 
 Jsonb *
-truust_api_call(const TruustWire *wire, const TruustAccount *account)
+truust_api_call(const TruustWire *wire, const TruustAccount *account, Jsonb **whole)
 {
-	Call   call = {.wire = wire, .account = account};
-	Jsonb *result;
+	Call		 call = {.wire = wire, .account = account};
+	TruustAnswer answer;
 
 	call.started = truust_monotonic_us();
 	for (;;)
@@ -173,10 +171,13 @@ truust_api_call(const TruustWire *wire, const TruustAccount *account)
 		start(&call);
 		while (truust_http_next(-1) != &call.req)
 			; /* the latch was set by something else */
-		if (finish(&call, &result))
-			return result;
+		if (finish(&call, &answer))
+			break;
 		truust_http_pause((long) ((call.resume_at - truust_monotonic_us()) / 1000) + 1);
 	}
+	if (whole)
+		*whole = answer.whole;
+	return answer.resource;
 }
 
 /* Restart the calls whose pause is over; ms until the next one, -1 where none pauses. */
@@ -216,7 +217,7 @@ begin_call(Call *call, int index, const TruustWire *wire, const TruustAccount *a
 
 void
 truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *account, bool missing_ok,
-					 void (*done)(int i, Jsonb *answer, void *arg), void *arg)
+					 void (*done)(int i, Jsonb *resource, void *arg), void *arg)
 {
 	int			  n_calls = Min(n, truust_max_connections);
 	Call		 *calls = palloc0(sizeof(Call) * Max(n_calls, 1));
@@ -235,7 +236,7 @@ truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *accoun
 	{
 		TruustHttpRequest *req = truust_http_next(resume_calls(calls, n_calls));
 		Call			  *call;
-		Jsonb			  *result;
+		TruustAnswer	   answer;
 		bool			   finished;
 
 		if (req == NULL)
@@ -243,12 +244,12 @@ truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *accoun
 		call = (Call *) req->user;
 		MemoryContextReset(scratch);
 		MemoryContextSwitchTo(scratch);
-		finished = finish(call, &result);
+		finished = finish(call, &answer);
 		MemoryContextSwitchTo(caller);
 		if (!finished)
 			continue;
 		n_done++;
-		done(call->index, result, arg);
+		done(call->index, answer.resource, arg);
 		if (next < n)
 		{
 			begin_call(call, next, &wires[next], account);

@@ -41,19 +41,20 @@ extern void truust_answer_read(TruustAnswer *answer, const TruustWire *wire,
 /*
  * A whole call in the foreground: repeats what is safe to repeat within
  * request_timeout in all, raises the errors of the interface's table.  Returns
- * the whole answer, NULL for an empty body.
+ * the resource that the answer holds, NULL where there is none; *whole, unless
+ * whole is NULL, gets the answer as it came, NULL for an empty body.
  */
-extern Jsonb *truust_api_call(const TruustWire *wire, const TruustAccount *account);
+extern Jsonb *truust_api_call(const TruustWire *wire, const TruustAccount *account, Jsonb **whole);
 
 /*
  * Many calls at once, at most truust.max_connections in flight, each with the
- * same rules.  done(i, answer, arg) is called once for each, in the order in
- * which they finish, in the caller's memory context; the answer is gone when
- * it returns.  missing_ok: where the API knows no such resource (404) the
- * answer is NULL; else that raises like any failure.
+ * same rules.  done(i, resource, arg) is called once for each, in the order in
+ * which they finish, in the caller's memory context; the resource is gone when
+ * it returns.  missing_ok: where the API knows no such resource (404) it is
+ * NULL; else that raises like any failure.
  */
 extern void truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *account,
-								 bool  missing_ok, void (*done)(int i, Jsonb *answer, void *arg),
+								 bool  missing_ok, void (*done)(int i, Jsonb *resource, void *arg),
 								 void *arg);
 
 /* Milliseconds to pause before attempt n (from 1): exponential with jitter, from base to cap. */

@@ -158,11 +158,28 @@ forget_writer(TruustTable *table)
 	table->writer = NULL;
 }
 
+static Oid
+find_table(const char *name)
+{
+	Oid schema = get_namespace_oid("truust", true);
+
+	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+void
+truust_table_lock(const char *name)
+{
+	Oid relation = find_table(name);
+
+	if (OidIsValid(relation))
+		LockRelationOid(relation, RowExclusiveLock);
+}
+
 /* Open the table, with all that is known of it; NULL: there is none. */
 static Relation
 open_table(TruustTable *table)
 {
-	Oid		 schema, relation;
+	Oid		 relation;
 	Relation rel;
 
 	if (OidIsValid(table->relation))
@@ -173,8 +190,7 @@ open_table(TruustTable *table)
 		if (rel)
 			table_close(rel, NoLock);
 	}
-	schema = get_namespace_oid("truust", true);
-	relation = OidIsValid(schema) ? get_relname_relid(table->name, schema) : InvalidOid;
+	relation = find_table(table->name);
 	rel = OidIsValid(relation) ? try_relation_open(relation, RowExclusiveLock) : NULL;
 	if (rel == NULL)
 		return NULL;

@@ -39,6 +39,12 @@ typedef struct TruustTable
 } TruustTable;
 
 /*
+ * Lock a table of schema truust as whoever writes to it does, for the rest of
+ * the transaction; one that is not there is no error here.
+ */
+extern void truust_table_lock(const char *name);
+
+/*
  * Open the table for rows that follow, as the current user, who must have the
  * rights that are named (ACL_INSERT, ACL_UPDATE).  False: the table is for SQL to
  * write to, and nothing was opened.

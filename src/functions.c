@@ -56,6 +56,24 @@ order_argument(const TruustSignature *signature, const Datum *values, const bool
 	return 0;
 }
 
+/* Before a write: see to it that nothing but the write itself stands between it and its note. */
+static void
+expect_result(const TruustSignature *signature)
+{
+	switch (signature->resource)
+	{
+		case TRUUST_AN_ORDER:
+			truust_orders_expect();
+			break;
+		case TRUUST_A_PAYIN:
+		case TRUUST_A_PAYOUT:
+			truust_payments_expect(signature->resource == TRUUST_A_PAYOUT);
+			break;
+		case TRUUST_A_RESOURCE:
+			break;
+	}
+}
+
 /* Note what a write returned, so that the tables know it before the first webhook. */
 static void
 note_result(const TruustSignature *signature, const TruustAccount *account, Jsonb *resource,
@@ -113,10 +131,8 @@ result_desc(FunctionCallInfo fcinfo, Oid type)
 }
 
 static Datum
-single_result(FunctionCallInfo fcinfo, const TruustSignature *signature, Jsonb *answer)
+single_result(FunctionCallInfo fcinfo, const TruustSignature *signature, Jsonb *resource)
 {
-	Jsonb *resource = truust_json_resource(answer);
-
 	if (signature->result_type == VOIDOID)
 		PG_RETURN_VOID();
 	if (resource == NULL)
@@ -138,16 +154,17 @@ truust_call(PG_FUNCTION_ARGS)
 	TruustWire			   wire;
 	Datum				  *values;
 	bool				  *nulls;
-	Jsonb				  *answer;
+	Jsonb				  *resource;
 
 	check_writable(signature->endpoint);
 	truust_call_arguments(fcinfo, &values, &nulls);
 	truust_wire_build(&wire, signature, account, values, nulls);
-	answer = truust_api_call(&wire, account);
-	if (signature->is_write && truust_json_resource(answer))
-		note_result(signature, account, truust_json_resource(answer),
-					order_argument(signature, values, nulls));
-	return single_result(fcinfo, signature, answer);
+	if (signature->is_write)
+		expect_result(signature);
+	resource = truust_api_call(&wire, account, NULL);
+	if (signature->is_write && resource)
+		note_result(signature, account, resource, order_argument(signature, values, nulls));
+	return single_result(fcinfo, signature, resource);
 }
 
 /* What the many-at-once functions collect until the rows before are there. */
@@ -163,11 +180,10 @@ typedef struct ManyState
 } ManyState;
 
 static void
-many_done(int i, Jsonb *answer, void *arg)
+many_done(int i, Jsonb *resource, void *arg)
 {
 	ManyState	 *state = (ManyState *) arg;
 	MemoryContext old = MemoryContextSwitchTo(state->scratch);
-	Jsonb		 *resource = truust_json_resource(answer);
 	HeapTuple	  tuple;
 
 	if (resource == NULL)
@@ -293,7 +309,7 @@ payin_after_charge(const TruustWire *read, const TruustAccount *account)
 
 	PG_TRY();
 	{
-		payin = truust_json_resource(truust_api_call(read, account));
+		payin = truust_api_call(read, account, NULL);
 		if (payin)
 			truust_payins_note(account->server_name, payin, 0);
 	}
@@ -341,10 +357,11 @@ truust_charge_direct_link(PG_FUNCTION_ARGS)
 
 	check_writable(&charge);
 	truust_wire_build(&read, get, account, &id, &isnull);
-	payin = truust_json_resource(truust_api_call(&read, account));
+	payin = truust_api_call(&read, account, NULL);
 	write.url = truust_json_get_text(payin, "direct_link");
 	check_direct_link(write.url, DatumGetInt64(id), account);
-	(void) truust_api_call(&write, account);
+	truust_payments_expect(false);
+	(void) truust_api_call(&write, account, NULL);
 	return single_result(fcinfo, get, payin_after_charge(&read, account));
 }
 

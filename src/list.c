@@ -107,11 +107,10 @@ add_row(ListState *list, Jsonb *row, bool *is_new)
 	list->n_rows++;
 }
 
-/* The rows of one answer: an array under "data", or the answer itself. */
+/* The rows of one answer. */
 static int
-add_rows(ListState *list, Jsonb *answer)
+add_rows(ListState *list, Jsonb *rows)
 {
-	Jsonb			  *rows = truust_json_resource(answer);
 	JsonbIterator	  *it;
 	JsonbIteratorToken token;
 	JsonbValue		   v;
@@ -194,8 +193,9 @@ read_arguments(ListState *list, FunctionCallInfo fcinfo)
 	choose_page_size(list);
 }
 
+/* The rows; *answer gets what is told of the pages, too. */
 static Jsonb *
-get_page(ListState *list)
+get_page(ListState *list, Jsonb **answer)
 {
 	TruustWire wire;
 
@@ -205,7 +205,7 @@ get_page(ListState *list)
 		list->nulls[list->page_parameter] = false;
 	}
 	truust_wire_build(&wire, list->signature, list->account, list->values, list->nulls);
-	return truust_api_call(&wire, list->account);
+	return truust_api_call(&wire, list->account, answer);
 }
 
 static HTAB *
@@ -240,8 +240,9 @@ truust_call_set(PG_FUNCTION_ARGS)
 	while (more)
 	{
 		MemoryContext old = MemoryContextSwitchTo(page_context);
-		Jsonb		 *answer = get_page(&list);
-		int			  n = add_rows(&list, answer);
+		Jsonb		 *answer;
+		Jsonb		 *rows = get_page(&list, &answer);
+		int			  n = add_rows(&list, rows);
 
 		more = wants_more(&list, answer, n);
 		list.page++;

@@ -837,6 +837,19 @@ wake_worker(void)
 	truust_worker_wake_at_commit(TRUUST_WORKER_WEBHOOKS);
 }
 
+void
+truust_orders_expect(void)
+{
+	truust_table_lock("orders");
+	truust_table_lock("events");
+}
+
+void
+truust_payments_expect(bool payouts)
+{
+	truust_table_lock(payouts ? "payouts" : "payins");
+}
+
 /* What is to be noted of an order. */
 typedef struct OrderNote
 {

@@ -50,6 +50,15 @@ extern void truust_payins_note(const char *server, Jsonb *resource, int64 order_
 extern void truust_payouts_note(const char *server, Jsonb *resource, int64 order_id);
 
 /*
+ * To be called before a call whose result will be noted: lock what the note is
+ * written to.  Whoever else has locked it (ALTER, REINDEX) then keeps the call
+ * from being made, for a while or, with lock_timeout, altogether; after it,
+ * the note of an order that exists would fail, and its transaction with it.
+ */
+extern void truust_orders_expect(void);
+extern void truust_payments_expect(bool payouts);
+
+/*
  * What follows works on many orders at once, for the worker.  All of it needs
  * an SPI connection and the owner's rights, and allocates in the current
  * memory context.

@@ -243,10 +243,9 @@ compare(Sync *sync, Jsonb *order, TimestampTz at)
 
 /* The rows of one page; returns how many there were. */
 static int
-compare_page(Sync *sync, Jsonb *answer, TimestampTz at)
+compare_page(Sync *sync, Jsonb *rows, TimestampTz at)
 {
-	Jsonb *rows = truust_json_resource(answer);
-	int	   n;
+	int n;
 
 	if (rows == NULL || !JB_ROOT_IS_ARRAY(rows) || JB_ROOT_IS_SCALAR(rows))
 		truust_throw_outcome("truust_sync_orders", TRUUST_MALFORMED, "the answer holds no list",
@@ -299,13 +298,14 @@ compare_list(Sync *sync, TimestampTz since)
 		Datum	   *values = palloc0(sizeof(Datum) * signature->n_parameters);
 		bool	   *nulls = palloc0(sizeof(bool) * signature->n_parameters);
 		TruustWire	wire;
+		Jsonb	   *rows;
 		Jsonb	   *answer;
 
 		CHECK_FOR_INTERRUPTS();
 		page_arguments(signature, page, since, values, nulls);
 		truust_wire_build(&wire, signature, sync->account, values, nulls);
-		answer = truust_api_call(&wire, sync->account);
-		more = answer && compare_page(sync, answer, at) > 0 &&
+		rows = truust_api_call(&wire, sync->account, &answer);
+		more = answer && compare_page(sync, rows, at) > 0 &&
 			   (!truust_json_get_int64(answer, "last_page", &last_page) || page < last_page);
 		page++;
 		MemoryContextReset(cxt);
@@ -315,20 +315,18 @@ compare_list(Sync *sync, TimestampTz since)
 }
 
 static void
-compare_one(int i, Jsonb *answer, void *arg)
+compare_one(int i, Jsonb *order, void *arg)
 {
-	Sync  *sync = arg;
-	Jsonb *order;
+	Sync *sync = arg;
 
-	if (answer == NULL)
+	if (order == NULL)
 	{
 		ereport(WARNING,
 				(errmsg("server \"%s\" knows no order " INT64_FORMAT, sync->server, sync->ids[i]),
 				 errdetail("What is known of it stays as it is.")));
 		return;
 	}
-	order = truust_json_resource(answer);
-	if (order && JB_ROOT_IS_OBJECT(order))
+	if (JB_ROOT_IS_OBJECT(order))
 		compare(sync, order, sync->at);
 }
 

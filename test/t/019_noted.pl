@@ -96,6 +96,25 @@ for my $case (
 my @ids = split /\n/, $out;
 is(noted($ids[1]), $drafted, 'an extension that was dropped and made again within the session');
 
+# ------------------------------------------------------------------ tables that somebody has locked
+
+for my $case (
+	[ 'truust.orders', $create ],
+	[ 'truust.events', $create ],
+	[ 'truust.payins', "SELECT truust_create_payin($ids[1], 'REDSYS_V2')" ],
+	[ 'truust.payouts', "SELECT truust_create_payout($ids[1], 'ACCOUNT')" ])
+{
+	my ($table, $call) = @$case;
+	my $other = $node->background_psql('postgres');
+
+	$other->query_safe("BEGIN; LOCK TABLE $table IN SHARE MODE");
+	$sim->clear;
+	my ($out, $err) = $node->run(q(SET lock_timeout = '50ms'), $call);
+	like($err, qr/ERROR:  55P03: canceling statement due to lock timeout/, "$table is locked: the call fails");
+	is(($sim->count)[0], 0, '... before anything is sent');
+	$other->quit;
+}
+
 # ------------------------------------------------------------------ somebody else notes the same order
 
 for my $end (qw(COMMIT ROLLBACK))
