@@ -34,23 +34,23 @@
 #if PG_VERSION_NUM >= 160000
 #define truust_server_aclcheck(serverid, roleid)                                                   \
 	object_aclcheck(ForeignServerRelationId, serverid, roleid, ACL_USAGE)
-#else
-#define truust_server_aclcheck(serverid, roleid)                                                   \
-	pg_foreign_server_aclcheck(serverid, roleid, ACL_USAGE)
-#endif
-
-#if PG_VERSION_NUM >= 160000
 #define truust_function_aclcheck(function, roleid)                                                 \
 	object_aclcheck(ProcedureRelationId, function, roleid, ACL_EXECUTE)
 #else
+#define truust_server_aclcheck(serverid, roleid)                                                   \
+	pg_foreign_server_aclcheck(serverid, roleid, ACL_USAGE)
 #define truust_function_aclcheck(function, roleid) pg_proc_aclcheck(function, roleid, ACL_EXECUTE)
 #endif
 
+/* 16: one function checks who owns any kind of object */
 #if PG_VERSION_NUM >= 160000
 #define truust_owns_relation(relation, roleid)                                                     \
 	object_ownercheck(RelationRelationId, relation, roleid)
+#define truust_database_ownercheck(database, roleid)                                               \
+	object_ownercheck(DatabaseRelationId, database, roleid)
 #else
 #define truust_owns_relation(relation, roleid) pg_class_ownercheck(relation, roleid)
+#define truust_database_ownercheck(database, roleid) pg_database_ownercheck(database, roleid)
 #endif
 
 /* 15: the timeline that this server writes; before, a variable that is right outside recovery */
@@ -58,13 +58,6 @@
 #define truust_timeline() GetWALInsertionTimeLine()
 #else
 #define truust_timeline() ThisTimeLineID
-#endif
-
-#if PG_VERSION_NUM >= 160000
-#define truust_function_aclcheck(function, roleid)                                                 \
-	object_aclcheck(ProcedureRelationId, function, roleid, ACL_EXECUTE)
-#else
-#define truust_function_aclcheck(function, roleid) pg_proc_aclcheck(function, roleid, ACL_EXECUTE)
 #endif
 
 /* 14: the hook of utility commands is told whether the tree is read-only */
@@ -79,14 +72,6 @@
 	PlannedStmt *pstmt, const char *queryString, ProcessUtilityContext context,                    \
 		ParamListInfo params, QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
 #define TRUUST_UTILITY_ARGUMENTS pstmt, queryString, context, params, queryEnv, dest, qc
-#endif
-
-/* 16: one function checks who owns any kind of object */
-#if PG_VERSION_NUM >= 160000
-#define truust_database_ownercheck(database, roleid)                                               \
-	object_ownercheck(DatabaseRelationId, database, roleid)
-#else
-#define truust_database_ownercheck(database, roleid) pg_database_ownercheck(database, roleid)
 #endif
 
 /* 15: a generator of random numbers of its own; from 0 to under 1 */
