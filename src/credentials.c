@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "access/genam.h"
@@ -144,30 +145,63 @@ throw_no_key(const TruustAccount *account, const char *path, const char *problem
 							"able to read it.")));
 }
 
+/* Up to size bytes of a regular file, -1 with errno: a pipe, say, could keep the caller waiting for ever. */
+static ssize_t
+read_file(const char *path, char *buf, size_t size)
+{
+	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	struct stat status;
+	ssize_t		n = -1;
+	int			saved_errno;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &status) < 0 || S_ISREG(status.st_mode))
+		n = read(fd, buf, size);
+	else
+		errno = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
+	saved_errno = errno;
+	CloseTransientFile(fd);
+	errno = saved_errno;
+	return n;
+}
+
+/* The key in what was read: without blanks and line ends around it, or an editor's byte-order mark. */
+static char *
+trim_key(char *text)
+{
+	static const char blanks[] = " \t\r\n";
+	char			 *end;
+
+	if (strncmp(text, "\xEF\xBB\xBF", 3) == 0)
+		text += 3;
+	text += strspn(text, blanks);
+	end = text + strlen(text);
+	while (end > text && strchr(blanks, end[-1]))
+		*--end = '\0';
+	return text;
+}
+
 /* Read an option file's key into account->key. */
 static void
 read_key_file(TruustAccount *account, const char *path)
 {
-	char		buf[TRUUST_MAX_KEY + 3]; /* room for a line end, and to see that there is more */
-	int			fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
-	ssize_t		n = -1;
-	int			saved_errno = errno;
+	char buf[TRUUST_MAX_KEY + 32]; /* room for what is around it, and to see that there is more */
+	ssize_t		n = read_file(path, buf, sizeof(buf) - 1);
 	const char *problem;
+	char	   *key;
 
-	if (fd >= 0)
-	{
-		n = read(fd, buf, sizeof(buf) - 1);
-		saved_errno = errno;
-		CloseTransientFile(fd);
-	}
 	if (n < 0)
-		throw_no_key(account, path, psprintf("It cannot be read: %s.", strerror(saved_errno)));
-	while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == '\r' || buf[n - 1] == ' '))
-		n--;
+		throw_no_key(account, path,
+					 errno == EINVAL ? "It is not a regular file."
+									 : psprintf("It cannot be read: %s.", strerror(errno)));
 	buf[n] = '\0';
-	problem = strlen(buf) == (size_t) n ? truust_key_problem(buf) : "The file holds a null byte.";
+	problem = strlen(buf) == (size_t) n ? NULL : "The file holds a null byte.";
+	key = trim_key(buf);
 	if (problem == NULL)
-		strlcpy(account->key, buf, sizeof(account->key));
+		problem = truust_key_problem(key);
+	if (problem == NULL)
+		strlcpy(account->key, key, sizeof(account->key));
 	wipe(buf, sizeof(buf));
 	if (problem)
 		throw_no_key(account, path, problem);
@@ -203,8 +237,9 @@ default_base_url(const char *subdomain)
 static void
 read_server_options(TruustAccount *account, List *options)
 {
-	const char *subdomain = "api";
-	ListCell   *lc;
+	const char		 *subdomain = "api";
+	TruustEnvironment of_url;
+	ListCell		 *lc;
 
 	account->connect_timeout = TRUUST_DEFAULT_CONNECT_TIMEOUT;
 	account->request_timeout = TRUUST_DEFAULT_REQUEST_TIMEOUT;
@@ -239,9 +274,11 @@ read_server_options(TruustAccount *account, List *options)
 
 		for (size_t len = strlen(url); len > 0 && url[len - 1] == '/'; len--)
 			url[len - 1] = '\0';
-		if (cached_environment == TRUUST_ENV_UNKNOWN)
-			cached_environment = truust_environment_of_url(url);
 	}
+	/* where a key goes decides, whatever an option of an older version may say */
+	of_url = truust_environment_of_url(account->base_url);
+	if (of_url != TRUUST_ENV_UNKNOWN)
+		cached_environment = of_url;
 }
 
 static void

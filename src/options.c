@@ -57,6 +57,11 @@ static const OptionRule option_rules[] = {
 
 PG_FUNCTION_INFO_V1(truust_fdw_validator);
 
+/* How names and keys tell the environment. */
+#define SANDBOX_SUFFIX "-sandbox"
+#define SANDBOX_KEY "sk_stage_"
+#define PRODUCTION_KEY "sk_production_"
+
 const char *
 truust_environment_name(TruustEnvironment environment)
 {
@@ -85,9 +90,9 @@ truust_environment_parse(const char *name)
 TruustEnvironment
 truust_environment_of_key(const char *key)
 {
-	if (strncmp(key, "sk_stage_", 9) == 0)
+	if (strncmp(key, SANDBOX_KEY, strlen(SANDBOX_KEY)) == 0)
 		return TRUUST_ENV_SANDBOX;
-	if (strncmp(key, "sk_production_", 14) == 0)
+	if (strncmp(key, PRODUCTION_KEY, strlen(PRODUCTION_KEY)) == 0)
 		return TRUUST_ENV_PRODUCTION;
 	return TRUUST_ENV_UNKNOWN;
 }
@@ -118,8 +123,10 @@ truust_environment_of_url(const char *url)
 	char	   *host = url_part(url, CURLUPART_HOST, &ok);
 	size_t		len = host ? strlen(host) : 0;
 	const char *domain = ".truust.io";
-	const char *sandbox = "-sandbox.truust.io";
+	const char *sandbox = SANDBOX_SUFFIX ".truust.io";
 
+	if (len > 0 && host[len - 1] == '.') /* the same name, written in full */
+		host[--len] = '\0';
 	if (len <= strlen(domain) || pg_strcasecmp(host + len - strlen(domain), domain) != 0)
 		return TRUUST_ENV_UNKNOWN;
 	if (len > strlen(sandbox) && pg_strcasecmp(host + len - strlen(sandbox), sandbox) == 0)
@@ -132,6 +139,8 @@ truust_key_problem(const char *key)
 {
 	if (key[0] == '\0')
 		return "The key is empty.";
+	if (strcmp(key, SANDBOX_KEY) == 0 || strcmp(key, PRODUCTION_KEY) == 0)
+		return "The key ends after its prefix.";
 	if (strlen(key) > TRUUST_MAX_KEY)
 		return "The key is longer than 256 characters.";
 	if (strncmp(key, "pk_", 3) == 0)
@@ -168,6 +177,14 @@ check_subdomain(const char *name, const char *value)
 							   truust_without_secrets(value)),
 						errhint("It is the first part of the host's name, as \"api\" in "
 								"api.truust.io: letters, digits and hyphens.")));
+	if (len >= strlen(SANDBOX_SUFFIX) &&
+		pg_strcasecmp(value + len - strlen(SANDBOX_SUFFIX), SANDBOX_SUFFIX) == 0)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errdetail("The host's name gets \"" SANDBOX_SUFFIX
+								  "\" from environment 'sandbox'."),
+						errhint("Leave \"" SANDBOX_SUFFIX "\" out, and choose the environment by "
+								"the option \"environment\".")));
 }
 
 static bool
@@ -188,7 +205,9 @@ base_url_problem(const char *value)
 	char *scheme = url_part(value, CURLUPART_SCHEME, &ok);
 	char *host = url_part(value, CURLUPART_HOST, &ok);
 
-	if (!ok || scheme == NULL || host == NULL || strstr(value, "://") == NULL)
+	/* a host that is missing is made up of the path by some versions of libcurl */
+	if (!ok || scheme == NULL || host == NULL || strstr(value, "://") == NULL ||
+		strstr(value, ":///") != NULL)
 		return "It is not an address.";
 	if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
 		return "It does not start with https:// or http://.";
@@ -292,7 +311,8 @@ check_option(DefElem *def, Oid catalog)
 		if (rule->superuser_only && !superuser())
 			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 							errmsg("permission denied to set option \"%s\"", rule->name),
-							errdetail("Only a superuser may set it.")));
+							errdetail("Only a superuser may set it, or change the other options "
+									  "of what has it.")));
 		rule->check(rule->name, defGetString(def));
 		return;
 	}

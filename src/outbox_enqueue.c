@@ -14,11 +14,15 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/formatting.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
@@ -39,6 +43,10 @@ PG_FUNCTION_INFO_V1(truust_enqueue);
 /* Attempts to see who else has the key, before something is wrong. */
 #define KEY_ATTEMPTS 10
 
+/* bytes; both stand in indexes, whose rows are bounded */
+#define MAX_KEY 1000
+#define MAX_GROUP 200
+
 #define MAX_MISSPELT 3 /* letters by which a name can differ from the one that was meant */
 
 /* These two run with the caller's search_path: no operator without its schema. */
@@ -52,10 +60,12 @@ static TruustStatement insert_query = {
 
 static TruustStatement find_query = {
 	"SELECT r.id, r.operation OPERATOR(pg_catalog.=) $3 AND r.args OPERATOR(pg_catalog.=) $4"
+	" AND r.server OPERATOR(pg_catalog.=) $5 AND"
+	" coalesce(r.on_done, '') OPERATOR(pg_catalog.=) coalesce($6, '')"
 	" FROM truust.requests r WHERE r.role OPERATOR(pg_catalog.=) $1"
 	" AND r.key OPERATOR(pg_catalog.=) $2 AND r.key IS NOT NULL",
-	4,
-	{NAMEOID, TEXTOID, TEXTOID, JSONBOID}};
+	6,
+	{NAMEOID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID}};
 
 /* ---------------------------------------------------------------- checks */
 
@@ -66,8 +76,9 @@ similar_operation(const char *name)
 	const char *best = NULL;
 	int			best_distance = MAX_MISSPELT + 1;
 
-	if (strncmp(name, "truust_", 7) == 0)
+	if (pg_strncasecmp(name, "truust_", 7) == 0)
 		name += 7;
+	name = str_tolower(name, strlen(name), C_COLLATION_OID);
 	if (strlen(name) > NAMEDATALEN)
 		return NULL;
 	for (int i = 0; i < truust_n_endpoints; i++)
@@ -155,12 +166,23 @@ static const char *const group_parameters[] = {
 /* A customer that is made or updated is known by what Truust knows it by. */
 static const char *const customer_parameters[] = {"email", "phone", NULL};
 
+/* An argument as it is written once only: 7, "7", 7.0 are one order. */
+static char *
+canonical_argument(Jsonb *args, const char *name)
+{
+	int64 number;
+
+	if (truust_json_get_int64(args, name, &number))
+		return psprintf(INT64_FORMAT, number);
+	return truust_json_get_text(args, name);
+}
+
 static char *
 group_of_parameters(const char *const *parameters, const char *server, Jsonb *args)
 {
 	for (; *parameters; parameters++)
 	{
-		char *value = truust_json_get_text(args, *parameters);
+		char *value = canonical_argument(args, *parameters);
 
 		if (value)
 			return psprintf("%s/%s/%s", server, *parameters, value);
@@ -182,6 +204,9 @@ group_of(const TruustEndpoint *endpoint, const char *server, Jsonb *args, const 
 		group = group_of_parameters(customer_parameters, server, args);
 	if (group == NULL && end && end > key)
 		group = psprintf("%s/key/%.*s", server, (int) (end - key), key);
+	if (group && strlen(group) > MAX_GROUP)
+		group = psprintf("%s/long/%016" INT64_MODIFIER "x", server,
+						 hash_bytes_extended((unsigned char *) group, strlen(group), 0));
 	return group;
 }
 
@@ -200,19 +225,20 @@ text_or_null(const char *text, bool *isnull)
  * go unnoticed.
  */
 static int64
-id_of_key(const Datum *row)
+id_of_key(const Datum *row, const bool *row_nulls)
 {
-	Datum values[4] = {row[3], row[2], row[0], row[1]};
+	Datum values[6] = {row[3], row[2], row[0], row[1], row[4], row[5]};
+	bool  nulls[6] = {false, false, false, false, false, row_nulls[5]};
 	int64 id;
 
-	if (truust_statement_run(&find_query, values, NULL, 1) == 0)
+	if (truust_statement_run(&find_query, values, nulls, 1) == 0)
 		return 0;
 	id = DatumGetInt64(truust_field(0, 1));
 	if (!DatumGetBool(truust_field(0, 2)))
 		ereport(WARNING,
-				(errmsg("key \"%s\" belongs to a request with another operation or other arguments",
-						TextDatumGetCString(row[2])),
-				 errdetail("Nothing was enqueued; what is returned is that request's id."),
+				(errmsg("key \"%s\" belongs to another request", TextDatumGetCString(row[2])),
+				 errdetail("Its operation, arguments, server or on_done differ. Nothing was "
+						   "enqueued; what is returned is that request's id."),
 				 errhint("Give each request a key of its own.")));
 	return id;
 }
@@ -230,7 +256,7 @@ insert_row(Datum *values, const bool *nulls)
 
 		if (truust_statement_run(&insert_query, values, nulls, 0) > 0)
 			return DatumGetInt64(truust_field(0, 1));
-		id = id_of_key(values);
+		id = id_of_key(values, nulls);
 		if (id != 0)
 			return id;
 	}
@@ -254,6 +280,16 @@ insert_as_owner(Datum *values, const bool *nulls)
 	return id;
 }
 
+static void
+check_request_key(const char *key)
+{
+	if (key && strlen(key) > MAX_KEY)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("key \"%.*s...\" is longer than %d bytes",
+							   pg_mbcliplen(key, strlen(key), 60), key, MAX_KEY),
+						errhint("Give a digest of it, such as md5(...).")));
+}
+
 /* truust_enqueue(operation, args, key, on_done) */
 Datum
 truust_enqueue(PG_FUNCTION_ARGS)
@@ -268,9 +304,11 @@ truust_enqueue(PG_FUNCTION_ARGS)
 	Datum				  values[8];
 	bool				  nulls[8] = {false};
 
+	PreventCommandIfReadOnly("truust_enqueue()");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("operation must not be null")));
+	check_request_key(key);
 	endpoint = find_operation(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	args = PG_ARGISNULL(1) ? DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))
 						   : PG_GETARG_JSONB_P(1);

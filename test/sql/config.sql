@@ -35,6 +35,9 @@ CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox', en
 CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox', subdomain '');
 CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox', subdomain 'evil.example/');
 CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox', subdomain '-api');
+-- The environment makes the rest of the name: a production key must not go to the sandbox, nor a name be made twice.
+CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'production', subdomain 'api-sandbox');
+CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox', subdomain 'Shop-SANDBOX');
 CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox', subdomain 'api', base_url 'https://proxy.example/2.0');
 CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox', connect_timeout '0');
 CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox', connect_timeout '5s');
@@ -64,6 +67,8 @@ CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (base_url E'https://proxy.
 -- An address of Truust's own is of one environment.
 CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'production', base_url 'https://api-sandbox.truust.io/2.0');
 CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox', base_url 'https://API.Truust.IO/2.0');
+CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox', base_url 'https://api.truust.io./2.0');
+CREATE SERVER bad FOREIGN DATA WRAPPER truust OPTIONS (base_url 'https:///2.0');
 -- A change is checked as the whole that it makes.
 ALTER SERVER good OPTIONS (DROP base_url);
 ALTER SERVER good OPTIONS (ADD environment 'sandbox', DROP base_url);
@@ -81,6 +86,7 @@ CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key 'pk
 CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key 'sk_stage_with space');
 CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key E'sk_stage_line\nX-Header: y');
 CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key 'sk_live_of_someone_else');
+CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key 'sk_stage_');
 CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key 'Bearer sk_stage_made_up');
 SELECT format('CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key %L)', 'sk_stage_' || repeat('x', 248)) \gexec
 CREATE USER MAPPING FOR regress_truust_owner SERVER good OPTIONS (secret_key_file 'key');

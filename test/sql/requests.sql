@@ -70,6 +70,18 @@ SELECT operation, args, role, server, state, attempts, finished_at, http_status,
 -- A key names a request; each role has its own.
 SELECT enqueued('create_order', '{"name": "Bicycle", "value": 120.50}', 'cart-1');
 SELECT truust_enqueue('create_order', '{"name": "Other", "value": 1}', 'cart-1') = id AS the_first FROM truust.requests WHERE key = 'cart-1';
+RESET ROLE;
+-- the same request for another account is another request
+CREATE SERVER regress_requests_too FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox');
+GRANT USAGE ON FOREIGN SERVER regress_requests_too TO regress_truust_shop;
+CREATE USER MAPPING FOR regress_truust_shop SERVER regress_requests_too OPTIONS (secret_key 'sk_stage_made_up');
+SET ROLE regress_truust_shop;
+SET truust.server = 'regress_requests_too';
+SELECT truust_enqueue('create_order', '{"name": "Bicycle", "value": 120.50}', 'cart-1') = id AS the_first FROM truust.requests WHERE key = 'cart-1';
+RESET truust.server;
+SET truust.server = 'regress_requests';
+RESET ROLE;
+DROP SERVER regress_requests_too CASCADE;
 SET ROLE regress_truust_rival;
 SELECT enqueued('create_order', '{"name": "Rival", "value": 1}', 'cart-1');
 SELECT key, args FROM truust.requests;
@@ -88,7 +100,18 @@ SELECT enqueued('accept_order', '{"order_id": 7}', 'g1'), enqueued('create_payou
        enqueued('refund_payin', '{"payin_id": 8}', 'g3#x'), enqueued('update_customer', '{"customer_uuid": "u-1"}', 'g4'),
        enqueued('create_customer', '{"email": "a@example.test"}', 'g5'), enqueued('create_order', '{"name": "n", "value": 1}', 'cart#6'),
        enqueued('create_order', '{"name": "n", "value": 1}', '#g7');
+-- One order is one group, however its id is written; what is too long for an index stands for itself by a digest.
+SELECT enqueued('cancel_order', '{"order_id": 7.0}', 'g8'), enqueued('cancel_order', '{"order_id": "7"}', 'g9'),
+       enqueued('update_customer', jsonb_build_object('customer_uuid', repeat('u', 5000)), 'g10');
 SELECT key, sequence_group FROM truust.requests WHERE key LIKE '%g%' OR key LIKE 'cart#%' ORDER BY id;
+SELECT truust_enqueue('list_orders', key => repeat('k', 1001));
+\echo :SQLSTATE
+SELECT enqueued('list_orders', key => repeat('k', 1000));
+SELECT truust_enqueue('CREATE_ORDER', '{}');
+BEGIN READ ONLY;
+SELECT truust_enqueue('list_orders');
+\echo :SQLSTATE
+ROLLBACK;
 
 -- A role sees its own rows and takes back its own, who operates sees and handles all.
 SELECT count(*) > 5 AS several, bool_and(role = current_user) AS own FROM truust.requests;

@@ -175,5 +175,28 @@ for my $end ('ok', 'status 401', 'drop')
 	$in .= "\\q\n";
 	$session->finish;
 }
+
+# What stands around the key in its file is an editor's, and what is no file is never waited for.
+$peer->set('ok');
+for my $variant ("\xEF\xBB\xBF$KEY{file}\r\n", " \t$KEY{file} \t\n\n")
+{
+	open my $out, '>:raw', $file or die $!;
+	print $out $variant;
+	close $out;
+	my ($out_text, $err) = $node->run('SET ROLE by_file', $TruustNode::READ);
+	unlike($err, qr/ERROR/, 'a key is found among blanks and marks');
+}
+for my $case ([ "$KEY{file}\nmore", 'a space, a control character' ], [ '', 'The key is empty' ], [ "$KEY{file}\0", 'a null byte' ])
+{
+	open my $out, '>:raw', $file or die $!;
+	print $out $case->[0];
+	close $out;
+	my ($out_text, $err) = $node->run('SET ROLE by_file', $TruustNode::READ);
+	like($err, qr/holds no usable key.*\n.*\Q$case->[1]\E/, "a file with more or less than a key: $case->[1]");
+}
+unlink $file;
+POSIX::mkfifo($file, 0600) or die "mkfifo: $!";
+my ($piped_out, $piped) = $node->run('SET ROLE by_file', "SET statement_timeout = '20s'", $TruustNode::READ);
+like($piped, qr/holds no usable key.*\n.*not a regular file/, 'a pipe is no key file, and keeps nobody waiting');
 $peer->stop if $peer->can('stop');
 done_testing;
