@@ -311,7 +311,7 @@ insert_attachment(const TruustAttachment *attachment, Jsonb *args)
 	values[8] = CStringGetTextDatum(attachment->search_path);
 	nulls[9] = attachment->index_name == NULL;
 	values[9] = nulls[9] ? (Datum) 0 : CStringGetTextDatum(attachment->index_name);
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	n = truust_statement_run(&query, values, nulls, 0);
 	truust_owner_leave(&state);
 	if (n == 0)
@@ -458,7 +458,7 @@ delete_attachment(Oid relation)
 	TruustAttachment	  *attachment = NULL;
 	TruustRoleState		   state;
 
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	if (truust_statement_run(&query, &value, NULL, 0) > 0)
 		attachment = truust_attachment_read(0);
 	truust_owner_leave(&state);

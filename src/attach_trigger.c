@@ -84,7 +84,7 @@ attachment_of(const TriggerData *data)
 
 	if (data->tg_trigger->tgnargs == 1)
 	{
-		truust_owner_enter(&state, true);
+		truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 		attachment = truust_attachment_get(strtoll(data->tg_trigger->tgargs[0], NULL, 10));
 		truust_owner_leave(&state);
 	}
@@ -207,7 +207,7 @@ enqueue_rows(const TruustAttachment *attachment, uint64 n)
 	values[3] = CStringGetTextDatum(attachment->server);
 	values[4] = CStringGetTextDatum(attachment->search_path);
 	values[5] = Int64GetDatum(attachment->id);
-	truust_owner_enter(&state, false);
+	truust_owner_enter(&state, TRUUST_OWNER_INSERTS);
 	truust_statement_run(&insert_query, values, NULL, 0);
 	truust_owner_leave(&state);
 	truust_worker_wake_at_commit(TRUUST_WORKER_REQUESTS);

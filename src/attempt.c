@@ -30,11 +30,16 @@ truust_error_is_passing(const ErrorData *edata)
 	}
 }
 
-/* In a PG_CATCH: whether the error is a cancel from outside, as opposed to a handler's time being up. */
+/*
+ * Whether the error is a cancel from outside, which the server itself raises,
+ * as opposed to a handler's time being up, or to code that gives an error of
+ * its own (or another server's) the same SQLSTATE.
+ */
 static bool
-is_cancel(bool timed_out)
+is_cancel(const ErrorData *edata, bool timed_out)
 {
-	return geterrcode() == ERRCODE_QUERY_CANCELED && !timed_out;
+	return edata->sqlerrcode == ERRCODE_QUERY_CANCELED && !timed_out && edata->funcname &&
+		   strcmp(edata->funcname, "ProcessInterrupts") == 0;
 }
 
 ErrorData *
@@ -55,12 +60,12 @@ truust_worker_try(void (*f)(void *), void *arg)
 	{
 		bool timed_out = truust_role_timed_out();
 
-		if (is_cancel(timed_out))
-			PG_RE_THROW();
 		MemoryContextSwitchTo(cxt);
 		edata = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+		if (is_cancel(edata, timed_out))
+			ReThrowError(edata); /* out of the transaction that the caller has begun, not of ours */
 		if (timed_out)
 		{
 			edata->message =

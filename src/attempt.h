@@ -11,8 +11,9 @@
 /*
  * Runs f(arg) in a subtransaction (in a transaction that is open already); on an
  * error rolls back to before it and returns a copy of the error in the caller's
- * memory context, else NULL.  Cancel and termination are raised again, but not
- * truust.handler_timeout.
+ * memory context, else NULL.  A cancel from outside and termination are raised
+ * again; truust.handler_timeout and an error that only has the SQLSTATE of a
+ * cancel are errors like any other.
  */
 extern ErrorData *truust_worker_try(void (*f)(void *), void *arg);
 

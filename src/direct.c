@@ -27,6 +27,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
@@ -34,6 +35,7 @@
 #include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -202,7 +204,21 @@ open_table(TruustTable *table)
 	return rel;
 }
 
-/* Indexes of which nothing is deferred, and nothing kept that belongs to a statement. */
+static bool
+is_users_function(Oid function, void *unused)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/* Whether an expression runs a function that somebody has made. */
+static bool
+runs_users_code(Node *node, void *unused)
+{
+	return node && (check_functions_in_node(node, is_users_function, NULL) ||
+					expression_tree_walker(node, runs_users_code, NULL));
+}
+
+/* Indexes of which nothing is deferred, nothing kept that belongs to a statement, and no user's code runs. */
 static bool
 has_plain_indexes(const ResultRelInfo *rri)
 {
@@ -212,7 +228,7 @@ has_plain_indexes(const ResultRelInfo *rri)
 		IndexInfo *info = rri->ri_IndexRelationInfo[i];
 
 		if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indimmediate ||
-			info->ii_Expressions != NIL)
+			info->ii_Expressions != NIL || runs_users_code((Node *) info->ii_Predicate, NULL))
 			return false;
 	}
 	return true;

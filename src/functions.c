@@ -46,28 +46,34 @@ truust_call_arguments(FunctionCallInfo fcinfo, Datum **values, bool **nulls)
 	}
 }
 
-/* The order that a call was told of, 0: none. */
+/* The resource that a call was told of by this parameter, 0: none. */
 static int64
-order_argument(const TruustSignature *signature, const Datum *values, const bool *nulls)
+id_argument(const char *name, const TruustSignature *signature, const Datum *values,
+			const bool *nulls)
 {
 	for (int i = 0; i < signature->n_parameters; i++)
-		if (strcmp(signature->parameters[i].name, "order_id") == 0 && !nulls[i])
+		if (strcmp(signature->parameters[i].name, name) == 0 && !nulls[i])
 			return DatumGetInt64(values[i]);
 	return 0;
 }
 
 /* Before a write: see to it that nothing but the write itself stands between it and its note. */
 static void
-expect_result(const TruustSignature *signature)
+expect_result(const TruustSignature *signature, const char *server, const Datum *values,
+			  const bool *nulls)
 {
 	switch (signature->resource)
 	{
 		case TRUUST_AN_ORDER:
-			truust_orders_expect();
+			truust_orders_expect(server, id_argument("order_id", signature, values, nulls));
 			break;
 		case TRUUST_A_PAYIN:
+			truust_payments_expect(false, server,
+								   id_argument("payin_id", signature, values, nulls));
+			break;
 		case TRUUST_A_PAYOUT:
-			truust_payments_expect(signature->resource == TRUUST_A_PAYOUT);
+			truust_payments_expect(true, server,
+								   id_argument("payout_id", signature, values, nulls));
 			break;
 		case TRUUST_A_RESOURCE:
 			break;
@@ -160,10 +166,11 @@ truust_call(PG_FUNCTION_ARGS)
 	truust_call_arguments(fcinfo, &values, &nulls);
 	truust_wire_build(&wire, signature, account, values, nulls);
 	if (signature->is_write)
-		expect_result(signature);
+		expect_result(signature, account->server_name, values, nulls);
 	resource = truust_api_call(&wire, account, NULL);
 	if (signature->is_write && resource)
-		note_result(signature, account, resource, order_argument(signature, values, nulls));
+		note_result(signature, account, resource,
+					id_argument("order_id", signature, values, nulls));
 	return single_result(fcinfo, signature, resource);
 }
 
@@ -357,10 +364,11 @@ truust_charge_direct_link(PG_FUNCTION_ARGS)
 
 	check_writable(&charge);
 	truust_wire_build(&read, get, account, &id, &isnull);
+	/* before the look: who waits for another charge of this payin then sees what became of it */
+	truust_payments_expect(false, account->server_name, DatumGetInt64(id));
 	payin = truust_api_call(&read, account, NULL);
 	write.url = truust_json_get_text(payin, "direct_link");
 	check_direct_link(write.url, DatumGetInt64(id), account);
-	truust_payments_expect(false);
 	(void) truust_api_call(&write, account, NULL);
 	return single_result(fcinfo, get, payin_after_charge(&read, account));
 }

@@ -597,9 +597,12 @@ set_id(Datum *values, bool *nulls, int i, int64 id)
 	values[i] = Int64GetDatum(id);
 }
 
-static void
+/* False: the table is for SQL to write to. */
+static bool
 write_history_directly(TruustHistory **rows, int n)
 {
+	if (!truust_table_open(&events_table, ACL_INSERT))
+		return false;
 	for (int i = 0; i < n; i++)
 	{
 		TruustHistory *h = rows[i];
@@ -623,6 +626,7 @@ write_history_directly(TruustHistory **rows, int n)
 		(void) truust_table_insert(&events_table, values, nulls, true, &h->id);
 	}
 	truust_table_close(&events_table);
+	return true;
 }
 
 static void
@@ -657,11 +661,7 @@ write_history_by_sql(TruustHistory **rows, int n, bool want_ids)
 void
 truust_history_write(TruustHistory **rows, int n, bool want_ids)
 {
-	if (n == 0)
-		return;
-	if (truust_table_open(&events_table, ACL_INSERT))
-		write_history_directly(rows, n);
-	else
+	if (n > 0 && !write_history_directly(rows, n))
 		write_history_by_sql(rows, n, want_ids);
 }
 
@@ -837,17 +837,60 @@ wake_worker(void)
 	truust_worker_wake_at_commit(TRUUST_WORKER_WEBHOOKS);
 }
 
+/* Wait for whoever writes the row of a resource, if it has one, and keep others from it. */
+static void
+lock_row(TruustStatement *lock, const char *server, int64 id)
+{
+	Datum values[2] = {Int64GetDatum(id), CStringGetTextDatum(server)};
+
+	truust_statement_run(lock, values, NULL, 0);
+}
+
+/*
+ * The same before a call.  Where isolation would make it an error, because the row has
+ * changed since the transaction began, the note does without (see note_safely).
+ */
+static void
+expect_row(TruustStatement *lock, const char *server, int64 id)
+{
+	TruustRoleState state;
+
+	if (id == 0 || IsolationUsesXactSnapshot())
+		return;
+	SPI_connect();
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
+	lock_row(lock, server, id);
+	truust_owner_leave(&state);
+	SPI_finish();
+}
+
+static TruustStatement lock_order = {
+	"SELECT FROM truust.orders o WHERE o.id = $1 AND o.server = $2 FOR UPDATE",
+	2,
+	{INT8OID, TEXTOID}};
+
 void
-truust_orders_expect(void)
+truust_orders_expect(const char *server, int64 id)
 {
 	truust_table_lock("orders");
 	truust_table_lock("events");
+	expect_row(&lock_order, server, id);
 }
 
 void
-truust_payments_expect(bool payouts)
+truust_payments_expect(bool payouts, const char *server, int64 id)
 {
+	static TruustStatement lock[2] = {
+		{"SELECT FROM truust.payins p WHERE p.id = $1 AND p.server = $2 FOR UPDATE",
+		 2,
+		 {INT8OID, TEXTOID}},
+		{"SELECT FROM truust.payouts p WHERE p.id = $1 AND p.server = $2 FOR UPDATE",
+		 2,
+		 {INT8OID, TEXTOID}},
+	};
+
 	truust_table_lock(payouts ? "payouts" : "payins");
+	expect_row(&lock[payouts ? 1 : 0], server, id);
 }
 
 /* What is to be noted of an order. */
@@ -864,16 +907,23 @@ typedef struct OrderNote
 static void
 note_history(const OrderNote *note, const char *status, const char *before)
 {
-	TruustHistory  row = {.event = truust_order_event_name(status),
-						  .order_id = note->id,
-						  .server = note->server,
-						  .status = status,
-						  .previous_status = before,
-						  .outcome = "applied",
-						  .source = note->source};
-	TruustHistory *rows = &row;
+	TruustHistory	row = {.event = truust_order_event_name(status),
+						   .order_id = note->id,
+						   .server = note->server,
+						   .status = status,
+						   .previous_status = before,
+						   .outcome = "applied",
+						   .source = note->source};
+	TruustHistory  *rows = &row;
+	TruustRoleState state;
 
-	truust_history_write(&rows, 1, false);
+	if (write_history_directly(&rows, 1))
+		return;
+	SPI_connect();
+	truust_owner_enter(&state, TRUUST_OWNER_INSERTS);
+	write_history_by_sql(&rows, 1, false);
+	truust_owner_leave(&state);
+	SPI_finish();
 }
 
 /* False: the order came into being meanwhile. */
@@ -899,22 +949,6 @@ note_known_order(const OrderNote *note, const char *status)
 	return true;
 }
 
-/*
- * Lock the order's row before it is read: here a session waits for whoever
- * writes it, where the worker would come back later.
- */
-static void
-wait_for_order(const char *server, int64 id)
-{
-	static TruustStatement lock = {
-		"SELECT FROM truust.orders o WHERE o.id = $1 AND o.server = $2 FOR UPDATE",
-		2,
-		{INT8OID, TEXTOID}};
-	Datum values[2] = {Int64GetDatum(id), CStringGetTextDatum(server)};
-
-	truust_statement_run(&lock, values, NULL, 0);
-}
-
 /* What most calls return: an order that nobody has noted yet.  False: it is known, or SQL must see to it. */
 static bool
 note_new_order(const OrderNote *note, const char *status)
@@ -928,20 +962,38 @@ note_new_order(const OrderNote *note, const char *status)
 	truust_order_take_fields(&order, note->resource);
 	truust_order_move(&order, status);
 	fill_row(&row, &order);
-	truust_owner_enter(&state, false);
+	truust_owner_enter(&state, TRUUST_OWNER_ROWS);
 	if (truust_table_open(&orders_table, ACL_INSERT))
 	{
 		noted = truust_table_insert(&orders_table, row.values, row.nulls, note->expect_new, NULL);
 		truust_table_close(&orders_table);
 	}
 	if (noted)
-	{
-		SPI_connect();
 		note_history(note, status, NULL);
-		SPI_finish();
-	}
 	truust_owner_leave(&state);
 	return noted;
+}
+
+/*
+ * An order that is there, or came into being meanwhile.  Its row is locked before it
+ * is read: here a session waits for whoever writes it, where the worker would
+ * come back later.
+ */
+static void
+note_row(const OrderNote *note, const char *status)
+{
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		lock_row(&lock_order, note->server, note->id);
+		if (note_known_order(note, status))
+			return;
+		if (IsolationUsesXactSnapshot()) /* the row stays invisible, however often it is looked for */
+			ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+							errmsg("could not serialize access to order " INT64_FORMAT
+								   " due to concurrent update",
+								   note->id)));
+	}
 }
 
 static void
@@ -956,12 +1008,8 @@ note_order_as_owner(void *arg)
 	if (!note_new_order(note, status))
 	{
 		SPI_connect();
-		truust_owner_enter(&state, true);
-		do
-		{
-			CHECK_FOR_INTERRUPTS();
-			wait_for_order(note->server, note->id);
-		} while (!note_known_order(note, status));
+		truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
+		note_row(note, status);
 		truust_owner_leave(&state);
 		SPI_finish();
 	}
@@ -1015,7 +1063,7 @@ note_payment_as_owner(void *arg)
 	HTAB		   *set;
 
 	SPI_connect();
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	set = truust_payments_set(1);
 	truust_payment_take(truust_payments_enter(set, note->id, note->server), note->resource,
 						note->order_id);

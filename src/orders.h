@@ -51,12 +51,14 @@ extern void truust_payouts_note(const char *server, Jsonb *resource, int64 order
 
 /*
  * To be called before a call whose result will be noted: lock what the note is
- * written to.  Whoever else has locked it (ALTER, REINDEX) then keeps the call
- * from being made, for a while or, with lock_timeout, altogether; after it,
- * the note of an order that exists would fail, and its transaction with it.
+ * written to, the tables and the row of the resource (id 0: one that is not made yet).
+ * Whoever else has locked it (ALTER, REINDEX, a call on the same order) then
+ * keeps the call from being made, for a while or, with lock_timeout or in a
+ * deadlock, altogether; after it, the note of an order that exists would fail, and
+ * its transaction with it.
  */
-extern void truust_orders_expect(void);
-extern void truust_payments_expect(bool payouts);
+extern void truust_orders_expect(const char *server, int64 id);
+extern void truust_payments_expect(bool payouts, const char *server, int64 id);
 
 /*
  * What follows works on many orders at once, for the worker.  All of it needs

@@ -272,7 +272,7 @@ insert_as_owner(Datum *values, const bool *nulls)
 	int64			id;
 
 	SPI_connect();
-	truust_owner_enter(&state, false);
+	truust_owner_enter(&state, TRUUST_OWNER_INSERTS);
 	id = insert_row(values, nulls);
 	truust_owner_leave(&state);
 	SPI_finish();

@@ -120,7 +120,7 @@ change(TruustStatement **statements, int n, Datum *values, const char *verb, con
 
 	who_asks(who);
 	SPI_connect();
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	for (int i = 0; i < n && changed == 0; i++)
 		changed = truust_statement_run(statements[i], values, NULL, 0);
 	if (changed == 0)
@@ -206,7 +206,7 @@ count_pending(void)
 	uint64				   n;
 
 	SPI_connect();
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	n = truust_statement_run(&query, NULL, NULL, 0);
 	truust_owner_leave(&state);
 	SPI_finish();

@@ -139,7 +139,7 @@ leave(TruustRoleState *state)
 }
 
 void
-truust_owner_enter(TruustRoleState *state, bool safe_path)
+truust_owner_enter(TruustRoleState *state, TruustOwnerWork work)
 {
 	Oid owner = truust_owner();
 
@@ -148,12 +148,12 @@ truust_owner_enter(TruustRoleState *state, bool safe_path)
 						errmsg("extension \"truust\" does not exist in this database"),
 						errhint("Create it with CREATE EXTENSION truust.")));
 	enter(state, owner, SECURITY_LOCAL_USERID_CHANGE);
-	if (safe_path)
-	{
-		state->guc_nest_level = NewGUCNestLevel();
-		set_path("pg_catalog, pg_temp");
+	if (work == TRUUST_OWNER_ROWS)
+		return;
+	state->guc_nest_level = NewGUCNestLevel();
+	set_path("pg_catalog, pg_temp");
+	if (work == TRUUST_OWNER_QUERIES)
 		truust_owner_plans(false);
-	}
 }
 
 void

@@ -20,12 +20,19 @@ typedef struct TruustRoleState
 /* Owner of the extension's tables, InvalidOid where the extension is not. Must be called in a transaction. */
 extern Oid truust_owner(void);
 
+/* What is done with the owner's rights, and so must not depend on the caller's settings. */
+typedef enum TruustOwnerWork
+{
+	TRUUST_OWNER_ROWS, /* no SQL, and so nothing that looks up a name; or in a worker, which has the settings */
+	TRUUST_OWNER_QUERIES, /* search_path is pg_catalog, pg_temp, and plans are made by index */
+	TRUUST_OWNER_INSERTS  /* the former only: somebody's trigger may be on the table */
+} TruustOwnerWork;
+
 /*
- * Become the owner of the extension's tables for SQL of the extension's own.
- * safe_path: also set search_path to pg_catalog, pg_temp and plan by index (needed
- * for all but the plainest SQL, and not in a worker, which has both).  Raises 42704 if the extension is gone.
+ * Become the owner of the extension's tables for work of the extension's own.
+ * Raises 42704 if the extension is gone.
  */
-extern void truust_owner_enter(TruustRoleState *state, bool safe_path);
+extern void truust_owner_enter(TruustRoleState *state, TruustOwnerWork work);
 extern void truust_owner_leave(TruustRoleState *state);
 
 /* Plan as the extension's own statements are: until the GUC nest level ends, or (a worker) for ever. */

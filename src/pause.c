@@ -121,7 +121,7 @@ truust_pause(PG_FUNCTION_ARGS)
 
 	values[2] = DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(GetUserId(), false)));
 	SPI_connect();
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	truust_statement_run(&insert, values, nulls, 0);
 	truust_owner_leave(&state);
 	SPI_finish();
@@ -167,7 +167,7 @@ truust_resume(PG_FUNCTION_ARGS)
 	TruustRoleState state;
 
 	SPI_connect();
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	truust_statement_run(&delete, values, NULL, 0);
 	place_here(&values[1]);
 	truust_statement_run(&look, values, NULL, 1);

@@ -87,7 +87,7 @@ check_names(List *names, bool renamed)
 	foreach (lc, names)
 		truust_column_add_text(&column, lfirst(lc));
 	value = truust_column_array(&column);
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	if (truust_statement_run(&query, &value, NULL, 1) > 0)
 		refuse(renamed);
 	truust_owner_leave(&state);

@@ -90,7 +90,7 @@ truust_pause_reason_sql(PG_FUNCTION_ARGS)
 	const char	   *reason;
 
 	SPI_connect();
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	reason = truust_pause_reason(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	truust_owner_leave(&state);
 	SPI_finish();

@@ -304,7 +304,7 @@ truust_on(PG_FUNCTION_ARGS)
 	values[2] = DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(GetUserId(), false)));
 	values[3] = CStringGetTextDatum(namespace_search_path);
 	SPI_connect();
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	truust_statement_run(&insert, values, NULL, 0);
 	truust_owner_leave(&state);
 	SPI_finish();
@@ -330,7 +330,7 @@ truust_off(PG_FUNCTION_ARGS)
 	values[0] = CStringGetTextDatum(event);
 	values[1] = CStringGetTextDatum(format_procedure_qualified(PG_GETARG_OID(1)));
 	SPI_connect();
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	found = truust_statement_run(&delete, values, NULL, 0) > 0;
 	truust_owner_leave(&state);
 	SPI_finish();

@@ -146,7 +146,7 @@ receive(FunctionCallInfo fcinfo, bytea *body)
 	check_size(VARSIZE_ANY_EXHDR(body));
 
 	SPI_connect();
-	truust_owner_enter(&state, false);
+	truust_owner_enter(&state, TRUUST_OWNER_INSERTS);
 	truust_statement_run(&insert, values, nulls, 0);
 	id = truust_result(0, 1, &isnull);
 	truust_owner_leave(&state);

@@ -52,7 +52,7 @@ truust_retry_webhook(PG_FUNCTION_ARGS)
 	TruustRoleState		   state;
 
 	SPI_connect();
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	if (truust_statement_run(&update, &id, NULL, 0) == 0)
 		throw_not_found(DatumGetInt64(id));
 	truust_webhooks_free(order_of_result());
@@ -80,7 +80,7 @@ truust_discard_webhook(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		throw_not_found(0);
 	SPI_connect();
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	if (truust_statement_run(&delete, &id, NULL, 0) == 0)
 		throw_not_found(DatumGetInt64(id));
 	order_id = order_of_result();
@@ -131,7 +131,7 @@ truust_replay(PG_FUNCTION_ARGS)
 	TruustRoleState state;
 
 	SPI_connect();
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	n = truust_statement_run(&insert, &id, NULL, 0);
 	if (n == 0)
 		n = truust_statement_run(&insert_current, &id, NULL, 0);

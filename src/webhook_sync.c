@@ -385,7 +385,7 @@ truust_sync_orders(PG_FUNCTION_ARGS)
 		hash_create("truust orders of a list", 1024, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
 	SPI_connect();
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	compare_list(&sync, since);
 	compare_unfinished(&sync);
 	truust_owner_leave(&state);

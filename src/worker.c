@@ -102,7 +102,7 @@ truust_worker_begin(void)
 		SPI_connect();
 	}
 	PushActiveSnapshot(GetTransactionSnapshot());
-	truust_owner_enter(&owner_state, !in_worker);
+	truust_owner_enter(&owner_state, in_worker ? TRUUST_OWNER_ROWS : TRUUST_OWNER_QUERIES);
 	if (!in_worker)
 		limit_lock_waits(GUC_ACTION_SAVE);
 }
@@ -187,7 +187,7 @@ recover(MemoryContext cxt)
 	truust_http_abandon_all();
 	disable_all_timeouts(false);
 	QueryCancelPending = false;
-	AbortCurrentTransaction();
+	AbortOutOfAnyTransaction(); /* a subtransaction of whatever code raised it is not all of it */
 	RESUME_INTERRUPTS();
 
 	StartTransactionCommand();
@@ -195,6 +195,7 @@ recover(MemoryContext cxt)
 	CommitTransactionCommand();
 	if (gone)
 		leave_database();
+	pgstat_report_activity(STATE_IDLE, NULL);
 	MemoryContextSwitchTo(cxt);
 	report(edata);
 }

@@ -115,6 +115,57 @@ for my $case (
 	$other->quit;
 }
 
+# Nor does a row that somebody has locked make a call fail after it was made.
+value("SELECT truust_create_payin($ids[1], 'REDSYS_V2')");
+my $payin = value("SELECT id FROM truust.payins WHERE order_id = $ids[1]");
+for my $case (
+	[ "truust.orders WHERE id = $ids[1]", "SELECT truust_update_order($ids[1], tag => 'second')" ],
+	[ "truust.payins WHERE id = $payin", "SELECT truust_cancel_pre_auth($payin)" ])
+{
+	my ($row, $call) = @$case;
+	my $other = $node->background_psql('postgres');
+
+	$other->query_safe("BEGIN; SELECT FROM $row FOR UPDATE");
+	$sim->clear;
+	my ($out, $err) = $node->run(q(SET lock_timeout = '50ms'), $call);
+	like($err, qr/ERROR:  55P03: canceling statement due to lock timeout/, "a row of $row is locked: the call fails");
+	is(($sim->count)[0], 0, '... before anything is sent');
+	$other->quit;
+}
+
+# ------------------------------------------------------------------ a snapshot that does not show what somebody else has noted
+
+for my $level ('REPEATABLE READ', 'SERIALIZABLE')
+{
+	my $known = value($create);
+	my $here = $node->background_psql('postgres', on_error_stop => 0);
+
+	value("DELETE FROM truust.orders WHERE id = $known");
+	$here->query("BEGIN ISOLATION LEVEL $level; SET LOCAL statement_timeout = '20s'; SELECT count(*) FROM truust.orders");
+	value("SELECT truust_update_order($known, tag => 'theirs')");
+	my $size = value(q{SELECT pg_relation_size('truust.orders')});
+	is($here->query("SELECT tag FROM truust_update_order($known, tag => 'mine')"), 'mine', "$level: the call of an order that the snapshot lacks is made");
+	$here->query('COMMIT');
+	$here->quit;
+	is(value("SELECT tag FROM truust.orders WHERE id = $known"), 'theirs', '... what is noted of it stays as it was');
+	cmp_ok(value(q{SELECT pg_relation_size('truust.orders')}) - $size, '<=', 8192, '... and the table does not grow');
+}
+
+# A cancel while the note waits, where isolation has it run in a subtransaction, leaves nothing half open.
+for my $level ('READ COMMITTED', 'REPEATABLE READ')
+{
+	my $new = value($create) + 1;
+	my $other = $node->background_psql('postgres');
+
+	$other->query_safe("BEGIN; INSERT INTO truust.orders (id, server, status) VALUES ($new, 'truust', 'PUBLISHED')");
+	my ($out, $err) = $node->run("SET default_transaction_isolation = '\L$level'", q(SET statement_timeout = '1s'), $create,
+		'RESET statement_timeout', 'ROLLBACK', q(SELECT 'works'));
+	like($err, qr/ERROR:  57014: /, "$level: a note that waits is cancelled");
+	like($out, qr/works/, '... and the session goes on');
+	unlike($err, qr/FATAL/, '... as if nothing had been');
+	$other->quit;
+}
+
 # ------------------------------------------------------------------ somebody else notes the same order
 
 for my $end (qw(COMMIT ROLLBACK))

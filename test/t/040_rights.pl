@@ -212,6 +212,30 @@ for my $way ('evil, pg_catalog, pg_temp', 'evil, pg_temp, pg_catalog')
 	is($t->sql('SELECT DISTINCT who, what FROM evil.log'), '', "search_path $way: nothing that stands in front is run");
 }
 
+# A trigger that a DBA has put on a table of the extension runs with the owner's rights, and so not with the caller's
+# search_path.
+my @TRIGGERED = qw(webhooks requests orders events);
+$t->sql(<<~'SQL' . join "\n", map { "CREATE TRIGGER dba BEFORE INSERT ON truust.$_ FOR EACH ROW EXECUTE FUNCTION shop.dba();" } @TRIGGERED);
+	CREATE TABLE shop.path (relation name, path text);
+	CREATE FUNCTION shop.dba() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN PERFORM lower('A'); INSERT INTO shop.path VALUES (TG_RELNAME, current_setting('search_path')); RETURN NEW; END $$;
+	SELECT truust_attach('shop.orders', '{"name": "title", "value": "total", "buyer_id": "buyer", "seller_id": "seller"}', 'truust_id');
+	SELECT truust_grant('intake', 'mallory');
+	GRANT USAGE ON SCHEMA shop TO mallory;
+	GRANT INSERT ON shop.orders TO mallory;
+	SQL
+$t->sql(<<~'SQL');
+	SET ROLE mallory;
+	SET search_path = evil, pg_catalog, pg_temp;
+	SELECT public.truust_receive_webhook('{"escrow": {"id": 77, "status": "PUBLISHED"}}'::pg_catalog.text, 'order.published');
+	SELECT public.truust_enqueue('create_order', '{"name": "Lamp", "value": "5", "buyer_id": 1, "seller_id": 2}');
+	SELECT id FROM public.truust_create_order(name => 'Chair', value => 3, buyer_id => 1, seller_id => 2);
+	INSERT INTO shop.orders (title, total, buyer, seller) VALUES ('Bicycle', 10, 1, 2);
+	SQL
+is($t->sql(q{SELECT string_agg(DISTINCT relation, ' ' ORDER BY relation) FROM shop.path}), join(' ', sort @TRIGGERED), "a DBA's triggers run");
+is($t->sql('SELECT DISTINCT who, what FROM evil.log'), '', '... and nothing that a caller puts in front of what they call');
+$t->sql(join ' ', (map { "DROP TRIGGER dba ON truust.$_;" } @TRIGGERED), q{SELECT truust_detach('shop.orders'), truust_revoke('intake', 'mallory');});
+
 # What a role's code may do when a worker runs it: the same attempts from a handler, from on_done, and from a trigger of
 # an attached table. Each notes who it is before, in and after the attempt.
 $t->sql(<<~'SQL');
