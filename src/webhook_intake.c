@@ -5,14 +5,16 @@
  *
  * All that happens in the transaction of whoever inserts it: the body is kept as
  * it came, the order it names is read without understanding it, and the worker
- * is woken at the commit.  An insert by anybody but the owner cannot say more than
- * what came, when and from whom: what the worker notes on a row is the worker's.
+ * is woken at the commit.  An insert by anybody but the owner or a superuser
+ * cannot say more than what came, when and from whom: what the worker notes on
+ * a row is the worker's.  These two may load rows of a dump, as they were.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -20,6 +22,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "guc.h"
 #include "owner.h"
@@ -53,9 +56,34 @@ body_of(HeapTuple tuple, TupleDesc desc, int column)
 	return isnull ? NULL : DatumGetByteaPP(value);
 }
 
+/* Whether the current user may insert rows as a worker has left them. */
+static bool
+may_load(Relation rel)
+{
+	return GetUserId() == rel->rd_rel->relowner || superuser();
+}
+
+/* When it came, as the row says. */
+static TimestampTz
+received_at(Relation rel, HeapTuple tuple)
+{
+	bool  isnull;
+	Datum value = heap_getattr(tuple, SPI_fnumber(RelationGetDescr(rel), "received_at"),
+							   RelationGetDescr(rel), &isnull);
+
+	return isnull ? GetCurrentTransactionStartTimestamp() : DatumGetTimestampTz(value);
+}
+
+/* Whether a row came at another time and is loaded now: it was within the limits of that time. */
+static bool
+is_loaded(Relation rel, HeapTuple tuple)
+{
+	return may_load(rel) && received_at(rel, tuple) != GetCurrentTransactionStartTimestamp();
+}
+
 /* Columns that the trigger fills in. */
-static const char *const filled[] = {"order_id",		"state", "attempts",
-									 "next_attempt_at", "error", "source"};
+static const char *const filled[] = {"order_id", "state",  "attempts",	 "next_attempt_at",
+									 "error",	 "source", "received_at"};
 
 #define N_FILLED ((int) lengthof(filled))
 
@@ -63,10 +91,11 @@ static const char *const filled[] = {"order_id",		"state", "attempts",
 static int
 fill_in(Relation rel, HeapTuple tuple, bytea *body, int *columns, Datum *values, bool *nulls)
 {
-	TupleDesc desc = RelationGetDescr(rel);
-	int64	  order_id = 0;
-	bool	  isnull;
-	bool	  by_owner = GetUserId() == rel->rd_rel->relowner;
+	TupleDesc	desc = RelationGetDescr(rel);
+	int64		order_id = 0;
+	bool		isnull;
+	bool		may_say_more = may_load(rel);
+	TimestampTz came = received_at(rel, tuple);
 
 	for (int i = 0; i < N_FILLED; i++)
 	{
@@ -74,16 +103,19 @@ fill_in(Relation rel, HeapTuple tuple, bytea *body, int *columns, Datum *values,
 		nulls[i] = false;
 	}
 	(void) heap_getattr(tuple, columns[0], desc, &isnull);
-	if (by_owner && !isnull)
+	if (may_say_more && !isnull)
 		return 0; /* restored, or one of our own */
 	nulls[0] = !truust_webhook_peek(VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body), &order_id);
 	values[0] = Int64GetDatum(order_id);
-	if (by_owner)
+	if (may_say_more)
 		return 1;
 	values[1] = CStringGetTextDatum("new");
 	values[2] = Int32GetDatum(0);
 	nulls[3] = nulls[4] = true;
 	values[5] = CStringGetTextDatum("webhook");
+	/* infinity is no time at which anything comes */
+	values[6] = TimestampTzGetDatum(
+		TIMESTAMP_NOT_FINITE(came) ? GetCurrentTransactionStartTimestamp() : came);
 	return N_FILLED;
 }
 
@@ -111,7 +143,8 @@ truust_intake(PG_FUNCTION_ARGS)
 	body = body_of(tuple, RelationGetDescr(rel), SPI_fnumber(RelationGetDescr(rel), "body"));
 	if (body != NULL) /* else the column's NOT NULL says it */
 	{
-		check_size(VARSIZE_ANY_EXHDR(body));
+		if (!is_loaded(rel, tuple))
+			check_size(VARSIZE_ANY_EXHDR(body));
 		n = fill_in(rel, tuple, body, columns, values, nulls);
 		if (n > 0)
 			tuple =

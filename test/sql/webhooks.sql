@@ -119,6 +119,22 @@ SET truust.max_webhook_size = '2kB';
 SELECT truust_receive_webhook(repeat(' ', 2049));
 SELECT truust_receive_webhook(repeat(' ', 2048) ::bytea) > 0 AS received;
 INSERT INTO truust.webhooks (body) VALUES (repeat(' ', 2049)::bytea);
+-- A row of a dump was within the limit of its time, and stays what it was, whichever superuser restores it; nobody else says as much.
+BEGIN;
+CREATE ROLE regress_truust_loader SUPERUSER;
+CREATE ROLE regress_truust_sender;
+SELECT truust_grant('intake', 'regress_truust_sender');
+SET ROLE regress_truust_loader;
+INSERT INTO truust.webhooks (received_at, body, state, attempts, error, source, order_id)
+  VALUES ('2026-01-01', repeat(' ', 2049)::bytea, 'dead', 10, 'handler', 'sync', 40);
+SET ROLE regress_truust_sender;
+INSERT INTO truust.webhooks (received_at, event, body) VALUES ('infinity', 'endless', '{}'), ('2026-01-01', 'early', '{}');
+SAVEPOINT before;
+INSERT INTO truust.webhooks (received_at, body) VALUES ('2026-01-01', repeat(' ', 2049)::bytea);
+ROLLBACK TO before;
+RESET ROLE;
+SELECT event, received_at = now() AS now, received_at = '2026-01-01' AS as_told, state, attempts, error, source, order_id FROM truust.webhooks WHERE length(body) <> 2048 ORDER BY id;
+ROLLBACK;
 RESET truust.max_webhook_size;
 SELECT truust_receive_webhook(NULL::text);
 INSERT INTO truust.webhooks (body) VALUES (NULL);
