@@ -168,13 +168,25 @@ find_table(const char *name)
 	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 }
 
+static TruustTable *
+known_table(const char *name)
+{
+	for (TruustTable *table = known_tables; table; table = table->next)
+		if (OidIsValid(table->relation) && strcmp(table->name, name) == 0)
+			return table;
+	return NULL;
+}
+
 void
 truust_table_lock(const char *name)
 {
-	Oid relation = find_table(name);
+	TruustTable *table = known_table(name);
+	Oid			 relation = table ? table->relation : find_table(name);
 
 	if (OidIsValid(relation))
 		LockRelationOid(relation, RowExclusiveLock);
+	if (table && !OidIsValid(table->relation)) /* another one has its name by now */
+		truust_table_lock(name);
 }
 
 /* Open the table, with all that is known of it; NULL: there is none. */
