@@ -51,7 +51,10 @@ CREATE VIEW truust.privileges AS
                ('read', 'stats', 'SELECT'),
                ('operate', 'requests', 'SELECT'),
                ('operate', 'dead_letters', 'SELECT'),
-               ('operate', 'pending', 'SELECT')
+               ('operate', 'pending', 'SELECT'),
+               ('operate', 'pauses', 'SELECT'),
+               ('operate', 'handlers', 'SELECT'),
+               ('operate', 'attachments', 'SELECT')
     )
     SELECT n.privilege,
            CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || p.oid::pg_catalog.regprocedure AS object,

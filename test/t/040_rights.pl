@@ -63,7 +63,7 @@ my %READ = (
 	only_api => ['requests'],
 	only_intake => [],
 	only_read => [ qw(orders payins payouts events webhooks requests handlers attachments pauses dead_letters pending stats) ],
-	only_operate => [ qw(requests dead_letters pending) ]);
+	only_operate => [ qw(requests dead_letters pending pauses handlers attachments) ]);
 my $operations = $t->sql(q{SELECT string_agg('truust_' || name, ' ') FROM truust.endpoints()});
 
 push @{ $FUNCTIONS{only_api} }, split / /, $operations;
