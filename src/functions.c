@@ -136,8 +136,10 @@ result_desc(FunctionCallInfo fcinfo, Oid type)
 	return (TupleDesc) fcinfo->flinfo->fn_extra;
 }
 
+/* A resource as the result that the signature declares; endpoint: what was called for it. */
 static Datum
-single_result(FunctionCallInfo fcinfo, const TruustSignature *signature, Jsonb *resource)
+single_result(FunctionCallInfo fcinfo, const TruustSignature *signature,
+			  const TruustEndpoint *endpoint, Jsonb *resource)
 {
 	if (signature->result_type == VOIDOID)
 		PG_RETURN_VOID();
@@ -145,8 +147,9 @@ single_result(FunctionCallInfo fcinfo, const TruustSignature *signature, Jsonb *
 		PG_RETURN_NULL(); /* done, and there is nothing to say of it */
 	if (signature->result_type == JSONBOID)
 		PG_RETURN_JSONB_P(resource);
-	return HeapTupleGetDatum(truust_json_to_tuple(
-		resource, result_desc(fcinfo, signature->result_type), signature->endpoint->name));
+	return HeapTupleGetDatum(
+		truust_json_to_tuple(resource, result_desc(fcinfo, signature->result_type), endpoint->name,
+							 strcmp(endpoint->method, "GET") != 0));
 }
 
 /*
@@ -171,7 +174,7 @@ truust_call(PG_FUNCTION_ARGS)
 	if (signature->is_write && resource)
 		note_result(signature, account, resource,
 					id_argument("order_id", signature, values, nulls));
-	return single_result(fcinfo, signature, resource);
+	return single_result(fcinfo, signature, signature->endpoint, resource);
 }
 
 /* What the many-at-once functions collect until the rows before are there. */
@@ -195,7 +198,7 @@ many_done(int i, Jsonb *resource, void *arg)
 
 	if (resource == NULL)
 		throw_empty_answer(state->signature);
-	tuple = truust_json_to_tuple(resource, state->desc, state->signature->endpoint->name);
+	tuple = truust_json_to_tuple(resource, state->desc, state->signature->endpoint->name, false);
 	MemoryContextSwitchTo(old);
 	if (i == state->next)
 	{
@@ -370,7 +373,7 @@ truust_charge_direct_link(PG_FUNCTION_ARGS)
 	write.url = truust_json_get_text(payin, "direct_link");
 	check_direct_link(write.url, DatumGetInt64(id), account);
 	(void) truust_api_call(&write, account, NULL);
-	return single_result(fcinfo, get, payin_after_charge(&read, account));
+	return single_result(fcinfo, get, &charge, payin_after_charge(&read, account));
 }
 
 static const char *

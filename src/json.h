@@ -17,7 +17,7 @@
  * Read JSON text (UTF-8, a byte-order mark in front is skipped) into a jsonb
  * in the current memory context.  On bad JSON, bad UTF-8, a NUL (\u0000), or
  * nesting beyond the stack: returns NULL with a sentence in *problem
- * (palloc'd).  Never raises for what the text holds.  A character that the
+ * (palloc'd), which says where an escape is that cannot be read.  Never raises for what the text holds.  A character that the
  * server's encoding lacks becomes the text of its escape, as in "\u20ac".
  */
 extern Jsonb *truust_json_parse(const char *text, size_t len, char **problem);
@@ -27,6 +27,12 @@ extern Jsonb *truust_json_get(Jsonb *object, const char *field);
 
 /* The field as text: strings as they are, numbers and booleans as written; NULL: absent, null, not a scalar, or a number of over 400 digits. */
 extern char *truust_json_get_text(Jsonb *object, const char *field);
+
+/* A scalar as text, as above; NULL: it is none, null, or a number of over 400 digits. */
+extern char *truust_json_text(const JsonbValue *value);
+
+/* Whether the field holds a number, or a text that is not empty. */
+extern bool truust_json_has(Jsonb *object, const char *field);
 
 /* The field as bigint: a whole number or a string of digits; false: absent or not such. */
 extern bool truust_json_get_int64(Jsonb *object, const char *field, int64 *result);
@@ -50,9 +56,11 @@ extern bool truust_json_to_datum(JsonbValue *value, Oid type, bool empty_is_null
 /*
  * A resource as the composite type described by desc, whose columns carry the
  * names of the fields, the last being raw jsonb.  Raises 08P01 naming the
- * field where a value does not fit without loss.  operation: for the message.
+ * field and the resource where a value does not fit without loss, or where it
+ * is no object.  operation, is_write: of the call, for the error.
  */
-extern HeapTuple truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation);
+extern HeapTuple truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation,
+									  bool is_write);
 
 /* Append len bytes (server's encoding) as a JSON string literal in UTF-8. */
 extern void truust_json_append_string(StringInfo buf, const char *str, int len);

@@ -14,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 
@@ -66,6 +68,54 @@ truust_json_read_escape(const char *p, const char *end, pg_wchar *character)
 		return 0;
 	*character = surrogate_pair_to_codepoint(*character, low);
 	return 12;
+}
+
+/* Whether a field's name can be shown as it is, in any encoding. */
+static bool
+is_plain_name(const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char) name[i]) && name[i] != '_')
+			return false;
+	return len > 0 && len < NAMEDATALEN;
+}
+
+char *
+truust_json_place_of_bad_escape(const char *text, size_t len)
+{
+	const char *string = NULL; /* that p is in */
+	const char *last = NULL;   /* string before p */
+	const char *field = NULL;  /* last one with a colon behind it */
+	size_t		last_len = 0;
+	size_t		field_len = 0;
+
+	for (const char *p = text; p < text + len; p++)
+	{
+		if (string && *p == '\\')
+		{
+			pg_wchar character;
+			int		 n = truust_json_read_escape(p, text + len, &character);
+
+			if (p + 1 < text + len && p[1] == 'u' && (n == 0 || character == 0))
+				return is_plain_name(field, field_len)
+						   ? psprintf("at byte %zu, near field \"%.*s\"", p - text + 1,
+									  (int) field_len, field)
+						   : psprintf("at byte %zu", p - text + 1);
+			p += n > 0 ? n - 1 : 1;
+		}
+		else if (*p == '"')
+		{
+			last = string;
+			last_len = string ? p - string : 0;
+			string = string ? NULL : p + 1;
+		}
+		else if (*p == ':' && string == NULL && last)
+		{
+			field = last;
+			field_len = last_len;
+		}
+	}
+	return NULL;
 }
 
 /* The text of an escape: in JSON, its backslash is an escaped one. */

@@ -27,6 +27,12 @@ truust_json_compare_keys(const char *a, size_t alen, const char *b, size_t blen)
 extern int truust_json_read_escape(const char *p, const char *end, pg_wchar *character);
 
 /*
+ * Where the first \u escape is that jsonb cannot hold, a NUL or half a pair of
+ * surrogates, as a phrase (palloc'd); NULL: there is none.
+ */
+extern char *truust_json_place_of_bad_escape(const char *text, size_t len);
+
+/*
  * JSON in the server's encoding, known to be valid in it, as jsonb in the
  * current memory context; NULL where jsonb_in() must decide.  May raise what
  * jsonb_in() raises.

@@ -61,12 +61,44 @@ parse_with_server(const char *text, size_t len)
 	return result;
 }
 
-Jsonb *
-truust_json_parse(const char *text, size_t len, char **problem)
+/* Read valid UTF-8. */
+static Jsonb *
+parse_utf8(const char *text, size_t len, char **problem)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	Jsonb *volatile result = NULL;
 
+	PG_TRY();
+	{
+		const char *server = text;
+		size_t		server_len = len;
+
+		if (GetDatabaseEncoding() != PG_UTF8)
+		{
+			server = truust_json_to_server(text, len);
+			server_len = strlen(server);
+		}
+		result = truust_json_scan(server, server_len);
+		if (result == NULL)
+			result = parse_with_server(server, server_len);
+	}
+	PG_CATCH();
+	{
+		char *place;
+
+		*problem = truust_json_caught(cxt);
+		place = truust_json_place_of_bad_escape(text, len);
+		if (place)
+			*problem = psprintf("%.*s (%s)", (int) strcspn(*problem, "."), *problem, place);
+		result = NULL;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+Jsonb *
+truust_json_parse(const char *text, size_t len, char **problem)
+{
 	if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
 	{
 		text += 3;
@@ -84,24 +116,7 @@ truust_json_parse(const char *text, size_t len, char **problem)
 		return NULL;
 	}
 
-	PG_TRY();
-	{
-		char *converted =
-			GetDatabaseEncoding() == PG_UTF8 ? NULL : truust_json_to_server(text, len);
-
-		if (converted)
-			text = converted;
-		result = truust_json_scan(text, converted ? strlen(converted) : len);
-		if (result == NULL)
-			result = parse_with_server(text, converted ? strlen(converted) : len);
-	}
-	PG_CATCH();
-	{
-		*problem = truust_json_caught(cxt);
-		result = NULL;
-	}
-	PG_END_TRY();
-	return result;
+	return parse_utf8(text, len, problem);
 }
 
 static JsonbValue *
@@ -146,8 +161,8 @@ is_short(Numeric number)
 											NumericGetDatum(limit)));
 }
 
-static char *
-scalar_text(const JsonbValue *value)
+char *
+truust_json_text(const JsonbValue *value)
 {
 	switch (value->type)
 	{
@@ -171,7 +186,17 @@ truust_json_get_text(Jsonb *object, const char *field)
 	JsonbValue	buf;
 	JsonbValue *value = find_field(object, field, &buf);
 
-	return value ? scalar_text(value) : NULL;
+	return value ? truust_json_text(value) : NULL;
+}
+
+bool
+truust_json_has(Jsonb *object, const char *field)
+{
+	JsonbValue	buf;
+	JsonbValue *value = find_field(object, field, &buf);
+
+	return value &&
+		   (value->type == jbvNumeric || (value->type == jbvString && value->val.string.len > 0));
 }
 
 /* A whole number in decimal text, with nothing but zeros behind a point. */
@@ -202,7 +227,7 @@ truust_json_get_int64(Jsonb *object, const char *field, int64 *result)
 
 	if (value == NULL || value->type == jbvBool)
 		return false;
-	text = scalar_text(value);
+	text = truust_json_text(value);
 	return text != NULL && parse_int64(text, result);
 }
 
@@ -220,10 +245,7 @@ truust_json_resource(Jsonb *answer)
 	return data && data->type == jbvBinary ? JsonbValueToJsonb(data) : answer;
 }
 
-/*
- * Call a type's input function on text from outside.  utc: a time without a
- * zone is UTC, not the session's.
- */
+/* Call a type's input function on text from outside. */
 static bool
 input_text(PGFunction input, const char *text, Datum *result, char **problem)
 {
@@ -277,8 +299,8 @@ parse_iso_timestamp(const char *s, size_t len, TimestampTz *result)
 	if (*p == '.')
 		for (int scale = 100000; isdigit((unsigned char) *++p); scale /= 10)
 		{
-			if (scale == 0)
-				return false; /* finer than a microsecond: let the parser round */
+			if (scale == 0 && *p != '0')
+				return false; /* finer than a microsecond */
 			usec += (int64) (*p - '0') * scale;
 		}
 	if (*p == 'Z')
@@ -303,24 +325,133 @@ parse_iso_timestamp(const char *s, size_t len, TimestampTz *result)
 	return true;
 }
 
-/*
- * Only what begins with year, month, day goes to the general parsers: they
- * would read "today" as well, and "01/02/2026" by the session's DateStyle.
- */
+/* Skip digits, as many as are from least to most. */
 static bool
-begins_with_date(const char *text)
+skip_digits(const char **p, size_t least, size_t most)
 {
-	return strspn(text, "0123456789") == 4 && text[4] == '-' && isdigit((unsigned char) text[5]);
+	size_t n = strspn(*p, "0123456789");
+
+	*p += n;
+	return n >= least && n <= most;
 }
 
-/* Whether something behind the date could be a time zone. */
-static bool
-names_zone(const char *text)
+/*
+ * The end of "2026-1-31", or of that and a time of day, "2026-01-31 12:00:00.5",
+ * whose date ends at *date_end; NULL: something else.  Only this goes to the
+ * general parsers: they would read "today" as well, and the rest of it by the
+ * session's settings.
+ */
+static const char *
+end_of_time(const char *text, const char **date_end)
 {
-	for (const char *p = text + Min(strlen(text), strlen("2026-01-31T")); *p; p++)
-		if (*p == '+' || *p == '-' || isalpha((unsigned char) *p))
-			return true;
-	return false;
+	const char *p = text;
+
+	if (!skip_digits(&p, 4, 4) || *p++ != '-' || !skip_digits(&p, 1, 2) || *p++ != '-' ||
+		!skip_digits(&p, 1, 2))
+		return NULL;
+	*date_end = p;
+	if ((*p != 'T' && *p != 't' && *p != ' ') || !isdigit((unsigned char) p[1]))
+		return p;
+	p++;
+	if (!skip_digits(&p, 1, 2) || *p++ != ':' || !skip_digits(&p, 2, 2))
+		return NULL;
+	if (*p != ':')
+		return p;
+	p++;
+	if (!skip_digits(&p, 2, 2))
+		return NULL;
+	if (*p != '.')
+		return p;
+	p++;
+	return skip_digits(&p, 1, 400) ? p : NULL;
+}
+
+/* The end of what a time says, to the microsecond, NULL: it is finer than that. */
+static const char *
+end_of_microseconds(const char *text, const char *end)
+{
+	const char *point = memchr(text, '.', end - text);
+	const char *last = point ? point + 1 + 6 : end;
+
+	if (last >= end)
+		return end;
+	return last + strspn(last, "0") >= end ? last : NULL;
+}
+
+/* "Z", "+2", "+02:00", "+0200", or nothing, in microseconds; false: something else. */
+static bool
+read_offset(const char *zone, int64 *offset)
+{
+	const char *p = zone + 1;
+	int			hours = 0;
+	int			minutes = 0;
+	char		behind = '\0';
+
+	*offset = 0;
+	if (*zone == '\0' || strcmp(zone, "Z") == 0 || strcmp(zone, "z") == 0)
+		return true;
+	if (*zone != '+' && *zone != '-')
+		return false;
+	if (strspn(p, "0123456789:") != strlen(p) || *p == ':')
+		return false;
+	if (sscanf(p, strchr(p, ':') ? "%2d:%2d%c" : "%2d%2d%c", &hours, &minutes, &behind) < 1 ||
+		behind != '\0' || hours > 15 || minutes > 59)
+		return false;
+	*offset = (hours * 60 + minutes) * USECS_PER_MINUTE * (*zone == '-' ? -1 : 1);
+	return true;
+}
+
+/* A time in a zone that has a name ("EST", "Europe/Madrid"), in UTC. */
+static bool
+apply_named_zone(const char *zone, Datum *time, char **problem)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	volatile bool ok = true;
+
+	if (strspn(zone, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/_-") != strlen(zone) ||
+		!isalpha((unsigned char) *zone))
+		return false;
+	PG_TRY();
+	{
+		*time = DirectFunctionCall2(timestamp_zone, PointerGetDatum(cstring_to_text(zone)), *time);
+	}
+	PG_CATCH();
+	{
+		*problem = truust_json_caught(cxt);
+		ok = false;
+	}
+	PG_END_TRY();
+	return ok;
+}
+
+/* A time that is not of the usual form.  Without a zone it is UTC. */
+static bool
+parse_other_time(const char *text, Datum *result, char **problem)
+{
+	const char *date_end;
+	const char *end = end_of_time(text, &date_end);
+	const char *microseconds;
+	const char *zone;
+	int64		offset;
+
+	*problem = "is not a time";
+	if (end == NULL)
+		return false;
+	microseconds = end_of_microseconds(text, end);
+	if (microseconds == NULL)
+	{
+		*problem = "is finer than a microsecond";
+		return false;
+	}
+	if (!input_text(timestamp_in, pnstrdup(text, microseconds - text), result, problem))
+		return false;
+	/* both types count microseconds since 2000 */
+	zone = end + strspn(end, " ");
+	*problem = "is not a time";
+	if (!read_offset(zone, &offset))
+		return apply_named_zone(zone, result, problem);
+	*result = TimestampTzGetDatum(DatumGetTimestamp(*result) - offset);
+	return true;
 }
 
 static bool
@@ -328,16 +459,30 @@ timestamptz_from_text(const char *text, Datum *result, char **problem)
 {
 	TimestampTz value;
 
-	if (parse_iso_timestamp(text, strlen(text), &value))
-	{
-		*result = TimestampTzGetDatum(value);
-		return true;
-	}
-	*problem = "is not a time";
-	if (!begins_with_date(text))
+	if (!parse_iso_timestamp(text, strlen(text), &value))
+		return parse_other_time(text, result, problem);
+	*result = TimestampTzGetDatum(value);
+	return true;
+}
+
+/* A date, or its midnight without a zone or in UTC. */
+static bool
+date_from_text(const char *text, Datum *result, char **problem)
+{
+	const char *date_end;
+	const char *end = end_of_time(text, &date_end);
+	int64		offset;
+
+	*problem = "is not a date";
+	if (end == NULL)
 		return false;
-	/* without a zone it is UTC: both types count microseconds since 2000 */
-	return input_text(names_zone(text) ? timestamptz_in : timestamp_in, text, result, problem);
+	if (strspn(date_end, "Tt 0:.") < (size_t) (end - date_end) || !read_offset(end, &offset) ||
+		offset != 0 || (end == date_end && *end != '\0'))
+	{
+		*problem = "is a date with a time of day or a zone";
+		return false;
+	}
+	return input_text(date_in, pnstrdup(text, date_end - text), result, problem);
 }
 
 static bool
@@ -348,12 +493,37 @@ looks_like_number(const char *text)
 	return len > 0 && text[len] == '\0' && strpbrk(text, "0123456789") != NULL;
 }
 
+/* A whole number, written in any way in which a number can be written. */
+static bool
+whole_number(const char *text, int64 *result)
+{
+	Datum	   number;
+	JsonbValue value;
+	char	  *problem;
+
+	if (parse_int64(text, result))
+		return true;
+	if (!looks_like_number(text) || strpbrk(text, "eE") == NULL ||
+		!input_text(numeric_in, text, &number, &problem))
+		return false;
+	value.type = jbvNumeric;
+	value.val.numeric = DatumGetNumeric(number);
+	text = truust_json_text(&value);
+	return text && parse_int64(text, result);
+}
+
 static bool
 boolean_from_text(const char *text, Datum *result)
 {
-	bool yes = strcmp(text, "1") == 0 || strcmp(text, "true") == 0;
-	bool no = strcmp(text, "0") == 0 || strcmp(text, "false") == 0;
+	bool  yes = strcmp(text, "true") == 0;
+	bool  no = strcmp(text, "false") == 0;
+	int64 number;
 
+	if (!yes && !no && whole_number(text, &number))
+	{
+		yes = number == 1;
+		no = number == 0;
+	}
 	*result = BoolGetDatum(yes);
 	return yes || no;
 }
@@ -368,7 +538,7 @@ text_to_datum(const char *text, Oid type, Datum *result, char **problem)
 	{
 		case INT8OID:
 			*problem = "is not a whole number that fits bigint";
-			if (!parse_int64(text, &number))
+			if (!whole_number(text, &number))
 				return false;
 			*result = Int64GetDatum(number);
 			return true;
@@ -381,8 +551,7 @@ text_to_datum(const char *text, Oid type, Datum *result, char **problem)
 		case TIMESTAMPTZOID:
 			return timestamptz_from_text(text, result, problem);
 		case DATEOID:
-			*problem = "is not a date";
-			return begins_with_date(text) && input_text(date_in, text, result, problem);
+			return date_from_text(text, result, problem);
 		default:
 			*problem = psprintf("cannot be read as %s", format_type_be(type));
 			return false;
@@ -467,7 +636,7 @@ truust_json_to_datum(JsonbValue *value, Oid type, bool empty_is_null, Datum *res
 			JsonbToCString(NULL, value->val.binary.data, value->val.binary.len));
 		return true;
 	}
-	text = scalar_text(value);
+	text = truust_json_text(value);
 	if (text == NULL)
 	{
 		*problem = "is a number of too many digits";

@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
+#include "errors.h"
 #include "json.h"
 #include "json_private.h"
 
@@ -44,6 +45,14 @@ typedef struct ColumnMap
 
 static ColumnMap column_maps[MAX_COLUMN_MAPS];
 static int		 n_column_maps = 0;
+
+/* What is read, for an error. */
+typedef struct RowContext
+{
+	Jsonb	   *resource;
+	const char *operation;
+	bool		is_write;
+} RowContext;
 
 /* Fields of an object, one after the other. */
 typedef struct FieldReader
@@ -101,21 +110,46 @@ column_map(TupleDesc desc)
 	return map;
 }
 
-static void
-throw_bad_field(const char *operation, const char *field, Oid type, JsonbValue *value,
-				const char *problem)
+/* Words from outside, cut to fit into a sentence. */
+static char *
+shortened(char *text)
 {
-	Jsonb *shown = JsonbValueToJsonb(value);
-	char  *text = JsonbToCString(NULL, &shown->root, VARSIZE(shown));
-
 	if (strlen(text) > 100)
 		strcpy(text + pg_mbcliplen(text, strlen(text), 90), "...");
+	return truust_without_secrets(text);
+}
+
+/* By what the resource is found again: " It is of the resource with id 7.", or nothing. */
+static char *
+name_resource(Jsonb *resource, const char *bad_field)
+{
+	static const char *const names[] = {"id", "uuid"};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		char *value = truust_json_get_text(resource, names[i]);
+
+		if (value && strcmp(names[i], bad_field) != 0)
+			return psprintf(" It is of the resource with %s %s.", names[i], shortened(value));
+	}
+	return "";
+}
+
+static void
+throw_bad_field(const RowContext *row, const Column *column, JsonbValue *value, const char *problem)
+{
+	const char *field = NameStr(column->name);
+	Jsonb	   *shown = JsonbValueToJsonb(value);
+
 	ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-					errmsg("truust_%s: field \"%s\" of the answer cannot be read as %s", operation,
-						   field, format_type_be(type)),
-					errdetail("The value %s: %s.", text, problem),
-					errhint("The request itself was answered with success; do not send it again "
-							"without looking.")));
+					errmsg("truust_%s: field \"%s\" of the answer cannot be read as %s",
+						   row->operation, field, format_type_be(column->type)),
+					errdetail("The value %s: %s.%s",
+							  shortened(JsonbToCString(NULL, &shown->root, VARSIZE(shown))),
+							  truust_without_secrets(problem), name_resource(row->resource, field)),
+					row->is_write ? errhint("The request itself was answered with success; do not "
+											"send it again without looking.")
+								  : 0));
 }
 
 static void
@@ -194,7 +228,7 @@ next_field(FieldReader *reader, const char **key, uint32 *key_len, JsonbValue *v
 
 /* The columns that have a field of their name in the object; the rest keep what they have. */
 static void
-read_columns(const ColumnMap *map, Jsonb *object, Datum *values, bool *nulls, const char *operation)
+read_columns(const ColumnMap *map, const RowContext *row, Datum *values, bool *nulls)
 {
 	FieldReader reader;
 	const char *key;
@@ -202,7 +236,7 @@ read_columns(const ColumnMap *map, Jsonb *object, Datum *values, bool *nulls, co
 	JsonbValue	value;
 	int			next = 0;
 
-	begin_fields(&reader, object);
+	begin_fields(&reader, row->resource);
 	while (next < map->n && next_field(&reader, &key, &key_len, &value))
 	{
 		int order = -1;
@@ -217,24 +251,24 @@ read_columns(const ColumnMap *map, Jsonb *object, Datum *values, bool *nulls, co
 				break;
 			if (order == 0 && !truust_json_to_datum(&value, column->type, true, &values[column->i],
 													&nulls[column->i], &problem))
-				throw_bad_field(operation, NameStr(column->name), column->type, &value, problem);
+				throw_bad_field(row, column, &value, problem);
 		}
 	}
 }
 
 HeapTuple
-truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation)
+truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation, bool is_write)
 {
-	Datum *values = palloc0(sizeof(Datum) * desc->natts);
-	bool  *nulls = palloc(sizeof(bool) * desc->natts);
+	RowContext row = {resource, operation, is_write};
+	Datum	  *values = palloc0(sizeof(Datum) * desc->natts);
+	bool	  *nulls = palloc(sizeof(bool) * desc->natts);
 
 	if (!JB_ROOT_IS_OBJECT(resource))
-		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-						errmsg("truust_%s: the answer is not a resource", operation),
-						errdetail("It is not a JSON object.")));
+		truust_throw_outcome(psprintf("truust_%s", operation), TRUUST_MALFORMED,
+							 "a resource in the answer is not a JSON object", true, is_write);
 
 	memset(nulls, true, sizeof(bool) * desc->natts);
-	read_columns(column_map(desc), resource, values, nulls, operation);
+	read_columns(column_map(desc), &row, values, nulls);
 	/* whatever the API may call raw, here it is the whole */
 	values[desc->natts - 1] = JsonbPGetDatum(resource);
 	nulls[desc->natts - 1] = false;

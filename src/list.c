@@ -102,7 +102,7 @@ add_row(ListState *list, Jsonb *row, bool *is_new)
 	if (found)
 		return;
 	*is_new = true;
-	tuple = truust_json_to_tuple(row, list->desc, list->signature->endpoint->name);
+	tuple = truust_json_to_tuple(row, list->desc, list->signature->endpoint->name, false);
 	tuplestore_puttuple(list->store, tuple);
 	list->n_rows++;
 }

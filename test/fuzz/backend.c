@@ -158,7 +158,7 @@ read_answer(const uint8_t *data, size_t size)
 	if (answer.kind != TRUUST_OK && answer.error == NULL)
 		complain("an answer that is not OK, and no error");
 	if (answer.kind == TRUUST_OK && answer.resource != NULL)
-		(void) truust_json_to_tuple(answer.resource, resource_desc, "get_order");
+		(void) truust_json_to_tuple(answer.resource, resource_desc, "get_order", choice & 1);
 }
 
 /* Run one input in a memory context of its own; an error is right if it is this one. */

@@ -50,11 +50,18 @@ sub answer
 	return $sim->rule(operation => $operation, do => 'status', status => $status // 200, body => $body);
 }
 
-# An answer to getOrder with these fields, read into a column.
+# An answer to getOrder with these fields, and an id if they have none.
+sub answer_fields
+{
+	my ($json) = @_;
+	return answer(getOrder => $json =~ /"id":/ ? qq({"data":{$json}}) : qq({"data":{"id":7,$json}}));
+}
+
+# The same, read into a column.
 sub field
 {
 	my ($json, $column) = @_;
-	answer(getOrder => qq({"data":{$json}}));
+	answer_fields($json);
 	return value("SELECT $column FROM truust_get_order(7)");
 }
 
@@ -125,13 +132,21 @@ for my $zone ('Asia/Kolkata', 'America/Caracas', 'UTC', 'Pacific/Chatham')
 	for (
 		[ '2026-01-31T12:00:00Z', '2026-01-31 12:00:00+00' ],
 		[ '2026-01-31T12:00:00.123456Z', '2026-01-31 12:00:00.123456+00' ],
-		[ '2026-01-31T12:00:00.1234567Z', '2026-01-31 12:00:00.123457+00' ],
+		[ '2026-01-31T12:00:00.1234560Z', '2026-01-31 12:00:00.123456+00' ],
+		[ '2026-01-31 12:00:00.12345600000000000000', '2026-01-31 12:00:00.123456+00' ],
 		[ '2026-01-31T12:00:00+02:00', '2026-01-31 10:00:00+00' ],
 		[ '2026-01-31T12:00:00-0330', '2026-01-31 15:30:00+00' ],
 		[ '2026-01-31T12:00:00', '2026-01-31 12:00:00+00' ],
 		[ '2026-01-31 12:00:00', '2026-01-31 12:00:00+00' ],
 		[ '2026-01-31 12:00', '2026-01-31 12:00:00+00' ],
 		[ '2026-01-31 12:00 EST', '2026-01-31 17:00:00+00' ],
+		[ '2026-01-31 12:00:00 Europe/Madrid', '2026-01-31 11:00:00+00' ],
+		[ '2026-01-31 12:00:00 +02', '2026-01-31 10:00:00+00' ],
+		[ '2026-01-31t12:00:00-03:30', '2026-01-31 15:30:00+00' ],
+		[ '2026-1-31 2:03:04z', '2026-01-31 02:03:04+00' ],
+		[ '2026-01-31T24:00:00Z', '2026-02-01 00:00:00+00' ],
+		[ '2026-01-31+02:00', '2026-01-30 22:00:00+00' ],
+		[ '2026-01-31Z', '2026-01-31 00:00:00+00' ],
 		[ '2026-01-31', '2026-01-31 00:00:00+00' ],
 		[ '2024-02-29T23:59:59Z', '2024-02-29 23:59:59+00' ])
 	{
@@ -140,10 +155,14 @@ for my $zone ('Asia/Kolkata', 'America/Caracas', 'UTC', 'Pacific/Chatham')
 			$time, "$text in $zone");
 	}
 }
-for my $text ('yesterday', 'now', 'infinity', '31/01/2026', '0000-00-00 00:00:00', '2026-02-30T00:00:00Z', '2026-01-31T25:00:00Z', '1769860800')
+for my $text ('yesterday', 'now', 'infinity', '31/01/2026', '0000-00-00 00:00:00', '2026-02-30T00:00:00Z', '2026-01-31T25:00:00Z', '1769860800',
+	'2026-01-31 03:04:05 PM', '2026-01-31 BC', '2026-01-31 12:00:00 BC', '2026-01-31 12:00:00 today', '2026-01-31T12:00:00.1234567Z', '2026-01-31 12:00:00.0000001',
+	'2026-01-31T', '2026-01-31T12', '2026-01-31T12:00:', '2026-01-31T12:00:00+', '2026-01-31T12:00:00+16:00', '2026-01-31T12:00:00+02:00:00', '2026-01-31T12:00:00 GMT+2',
+	'2026-01-31T120000Z', '2026-', '2026-01-31 12:00:00 Z x', '1' x 500)
 {
-	answer(getOrder => qq({"data":{"id":7,"created_at":"$text"}}));
-	fails('SELECT truust_get_order(7)', '08P01', "\"created_at\".*$text", "no time: $text");
+	answer_fields(qq("created_at":"$text"));
+	$text = '1' x 80 if length $text > 100;
+	fails('SELECT truust_get_order(7)', '08P01', "\"created_at\".*\Q$text\E", "no time: $text");
 }
 
 # ------------------------------------------------------------------ text
@@ -180,7 +199,11 @@ for (
 	[ '"id":"7"', 'id', '7' ],
 	[ '"id":7.0', 'id', '7' ],
 	[ '"id":7e0', 'id', '7' ],
-	[ '"id":""', 'id IS NULL', 't' ],
+	[ '"id":"7e0"', 'id', '7' ],
+	[ '"id":"7.00"', 'id', '7' ],
+	[ '"payin_intents":"1e3"', 'payin_intents', '1000' ],
+	[ '"payin_intents":1.5e1', 'payin_intents', '15' ],
+	[ '"payin_intents":""', 'payin_intents IS NULL', 't' ],
 	[ '"id":9223372036854775807', 'id', '9223372036854775807' ],
 	[ '"value":"23.77"', 'value', '23.77' ],
 	[ '"value":23.770', 'value', '23.770' ],
@@ -189,6 +212,9 @@ for (
 	[ '"value":-1e-7', 'value', '-0.0000001' ],
 	[ '"sandbox":0', 'sandbox', 'f' ],
 	[ '"sandbox":"1"', 'sandbox', 't' ],
+	[ '"sandbox":1.0', 'sandbox', 't' ],
+	[ '"sandbox":"0.0"', 'sandbox', 'f' ],
+	[ '"sandbox":"1e0"', 'sandbox', 't' ],
 	[ '"sandbox":true', 'sandbox', 't' ],
 	[ '"sandbox":"false"', 'sandbox', 'f' ],
 	[ '"tag":12.50', 'tag', '12.50' ],
