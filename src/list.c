@@ -24,8 +24,7 @@
 #include "functions.h"
 #include "rowset.h"
 
-#define USUAL_PAGE 15	 /* rows, where nothing is asked for */
-#define LARGEST_PAGE 100 /* what the API allows */
+#define USUAL_PAGE 15 /* rows, where nothing is asked for */
 
 typedef struct ListState
 {
@@ -61,20 +60,8 @@ find_parameter(const TruustSignature *signature, const char *name)
 static int64
 number_parameter(const ListState *list, const char *name, int64 min, int64 max, int64 otherwise)
 {
-	int	  i = find_parameter(list->signature, name);
-	int64 value;
-
-	if (i < 0 || list->nulls[i])
-		return otherwise;
-	value = DatumGetInt64(list->values[i]);
-	if (value < min || value > max)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for parameter \"%s\": " INT64_FORMAT, name, value),
-				 max == PG_INT64_MAX
-					 ? errhint("It is " INT64_FORMAT " or more.", min)
-					 : errhint("It is from " INT64_FORMAT " to " INT64_FORMAT ".", min, max)));
-	return value;
+	return truust_wire_number(list->signature, list->values, list->nulls, name, min, max,
+							  otherwise);
 }
 
 /* The 64-bit hash of a row's id; rows without one are all new. */
@@ -176,8 +163,8 @@ choose_page_size(ListState *list)
 	if (i < 0 || !list->nulls[i] || list->one_page)
 		return;
 	list->nulls[i] = false;
-	list->values[i] =
-		Int64GetDatum(list->max_rows > 0 ? Min(list->max_rows, LARGEST_PAGE) : LARGEST_PAGE);
+	list->values[i] = Int64GetDatum(list->max_rows > 0 ? Min(list->max_rows, TRUUST_LARGEST_PAGE)
+													   : TRUUST_LARGEST_PAGE);
 }
 
 static void
@@ -189,7 +176,7 @@ read_arguments(ListState *list, FunctionCallInfo fcinfo)
 	list->page = number_parameter(list, "page", 1, PG_INT64_MAX, 1);
 	list->one_page = list->page_parameter >= 0 && !list->nulls[list->page_parameter];
 	list->max_rows = number_parameter(list, "max_rows", 0, PG_INT64_MAX, -1);
-	(void) number_parameter(list, "per_page", 1, LARGEST_PAGE, 0);
+	(void) number_parameter(list, "per_page", 1, TRUUST_LARGEST_PAGE, 0);
 	choose_page_size(list);
 }
 

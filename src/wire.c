@@ -245,6 +245,42 @@ parameter_names(const TruustSignature *signature)
 	return buf.data;
 }
 
+/* Whether an object or an array stands where a text should: in its place, or in a list of texts. */
+static bool
+is_no_text(Oid type, const JsonbValue *value)
+{
+	JsonbIterator	  *it;
+	JsonbIteratorToken token;
+	JsonbValue		   element;
+
+	if (value->type != jbvBinary || (type != TEXTOID && type != TEXTARRAYOID))
+		return false;
+	if (type == TEXTOID)
+		return true;
+	it = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
+		if (token == WJB_ELEM && element.type == jbvBinary)
+			return true;
+	return false;
+}
+
+/*
+ * A caller's value of a parameter; false with a phrase in *problem where it is
+ * of another type.  Stricter than with an answer: what was meant as a text
+ * and is an object is a mistake, and would be sent.
+ */
+static bool
+read_argument(const TruustParameter *p, JsonbValue *value, Datum *result, bool *isnull,
+			  char **problem)
+{
+	if (is_no_text(p->type, value))
+	{
+		*problem = p->type == TEXTOID ? "is not a text" : "is not an array of texts";
+		return false;
+	}
+	return truust_json_to_datum(value, p->type, false, result, isnull, problem);
+}
+
 static void
 fill_argument(const TruustSignature *signature, JsonbValue *key, JsonbValue *value, Datum *values,
 			  bool *nulls)
@@ -258,7 +294,7 @@ fill_argument(const TruustSignature *signature, JsonbValue *key, JsonbValue *val
 
 		if (strcmp(p->name, name) != 0 || p->place == TRUUST_IN_CLIENT)
 			continue;
-		if (!truust_json_to_datum(value, p->type, false, &values[i], &nulls[i], &problem))
+		if (!read_argument(p, value, &values[i], &nulls[i], &problem))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("invalid value for parameter \"%s\" of %s", name,
@@ -298,7 +334,31 @@ truust_wire_build_from_jsonb(TruustWire *wire, const TruustSignature *signature,
 		(void) JsonbIteratorNext(&it, &value, true);
 		fill_argument(signature, &key, &value, values, nulls);
 	}
+	(void) truust_wire_number(signature, values, nulls, "page", 1, PG_INT64_MAX, 0);
+	(void) truust_wire_number(signature, values, nulls, "per_page", 1, TRUUST_LARGEST_PAGE, 0);
 	truust_wire_build(wire, signature, account, values, nulls);
+}
+
+int64
+truust_wire_number(const TruustSignature *signature, const Datum *values, const bool *nulls,
+				   const char *name, int64 min, int64 max, int64 otherwise)
+{
+	int64 value;
+	int	  i = 0;
+
+	while (i < signature->n_parameters && strcmp(signature->parameters[i].name, name) != 0)
+		i++;
+	if (i == signature->n_parameters || nulls[i])
+		return otherwise;
+	value = DatumGetInt64(values[i]);
+	if (value < min || value > max)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for parameter \"%s\": " INT64_FORMAT, name, value),
+				 max == PG_INT64_MAX
+					 ? errhint("It is " INT64_FORMAT " or more.", min)
+					 : errhint("It is from " INT64_FORMAT " to " INT64_FORMAT ".", min, max)));
+	return value;
 }
 
 void

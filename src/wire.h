@@ -13,12 +13,17 @@
 #include "http.h"
 #include "json.h"
 
+/* Rows of a page of a list, at most. */
+#define TRUUST_LARGEST_PAGE 100
+
 /* What a 2xx answer must hold to be one. */
 typedef enum TruustWanted
 {
-	TRUUST_WANTS_JSON,	  /* JSON, or nothing at all with status 204 */
-	TRUUST_WANTS_NOTHING, /* nothing, or JSON */
-	TRUUST_WANTS_ANYTHING /* whatever it is, a redirection too: nobody reads it */
+	TRUUST_WANTS_JSON,	   /* JSON, or nothing at all with status 204 */
+	TRUUST_WANTS_RESOURCE, /* the same, and an object with one of the fields of identity */
+	TRUUST_WANTS_LIST,	   /* the same, and an array */
+	TRUUST_WANTS_NOTHING,  /* nothing, or JSON */
+	TRUUST_WANTS_ANYTHING  /* whatever it is, a redirection too: nobody reads it */
 } TruustWanted;
 
 /*
@@ -32,6 +37,7 @@ typedef struct TruustWire
 	char				 *body; /* NULL: none */
 	size_t				  body_len;
 	TruustWanted		  wanted;
+	const char *const	 *identity; /* static; NULL: no resource is wanted */
 } TruustWire;
 
 /*
@@ -50,6 +56,14 @@ extern void truust_wire_build(TruustWire *wire, const TruustSignature *signature
  */
 extern void truust_wire_build_from_jsonb(TruustWire *wire, const TruustSignature *signature,
 										 const TruustAccount *account, Jsonb *args);
+
+/*
+ * The whole number that is a parameter's value, otherwise where it is NULL or
+ * there is none of that name.  Raises 22023 for what is not from min to max.
+ */
+extern int64 truust_wire_number(const TruustSignature *signature, const Datum *values,
+								const bool *nulls, const char *name, int64 min, int64 max,
+								int64 otherwise);
 
 /* Fill in an HTTP request (zeroed first) that borrows from wire and account. */
 extern void truust_wire_to_http(TruustHttpRequest *req, const TruustWire *wire,

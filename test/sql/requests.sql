@@ -35,6 +35,17 @@ SELECT enqueued('accept_order', '{"order_id": 7, "colour": "blue"}');
 SELECT enqueued('accept_order', '[7]');
 SELECT enqueued('get_customer', '{"customer_uuid": ".."}');
 SELECT enqueued('create_order', '{"name": "Bicycle", "value": "NaN"}');
+SELECT enqueued('create_order', '{"name": {"a": 1}, "value": 1}');
+\echo :SQLSTATE
+SELECT enqueued('create_order', '{"name": ["a"], "value": 1}');
+SELECT enqueued('create_order', '{"name": "Bicycle", "value": 1, "images": ["a", {"b": 1}]}');
+SELECT enqueued('create_order', '{"name": "Bicycle", "value": 1, "images": {"a": 1}}');
+SELECT enqueued('list_orders', '{"per_page": 3000}');
+\echo :SQLSTATE
+SELECT enqueued('list_orders', '{"page": 0}');
+SELECT enqueued('list_orders', '{"date_begin": "2026-01-31+02:00"}');
+SELECT enqueued('list_orders', '{"date_begin": "2026-01-31 BC"}');
+SELECT enqueued('list_orders', '{"date_begin": "2026-01-31T10:00:00Z"}');
 SET truust.server = 'regress_nowhere';
 SELECT enqueued('create_order', '{"name": "Bicycle", "value": 120.50}');
 \echo :SQLSTATE
