@@ -5,7 +5,7 @@
  *
  * A call is tried until it is answered, refused, or out of time.  What is
  * provably not executed (no connection, 429) is repeated whatever it is; what
- * may have been executed (lost, timed out, 5xx) only where the endpoint's row
+ * may have been executed (lost, timed out, 408, 5xx) only where the endpoint's row
  * says that it changes nothing.  All attempts and pauses of one call share its
  * request_timeout.
  *
@@ -79,7 +79,7 @@ may_repeat(const Call *call, TruustAnswerKind kind)
 		return true;
 	return kind == TRUUST_UNKNOWN && call->wire->endpoint->repeat == TRUUST_SAFE &&
 		   (call->req.outcome == TRUUST_LOST || call->req.outcome == TRUUST_TIMED_OUT ||
-			call->req.status >= 500);
+			call->req.status >= 500 || call->req.status == 408);
 }
 
 /* Whether the call is to be tried again; then its pause has begun. */
@@ -128,7 +128,7 @@ throw_failure(Call *call, const TruustAnswer *answer)
 		truust_throw_outcome(operation, call->req.outcome, call->req.cause, call->req.maybe_sent,
 							 is_write);
 	if (answer->status >= 400)
-		truust_throw_status(operation, answer->status, answer->message, answer->field_lines);
+		truust_throw_status(operation, answer->status, answer->error, is_write);
 	truust_throw_outcome(
 		operation, TRUUST_MALFORMED,
 		answer->status >= 200 && answer->status < 300

@@ -16,10 +16,10 @@
  */
 typedef enum TruustAnswerKind
 {
-	TRUUST_OK,		  /* 2xx with readable JSON or an empty body */
+	TRUUST_OK,		  /* 2xx with what the wire wants */
 	TRUUST_REFUSED,	  /* 4xx: permanent, not executed */
 	TRUUST_TRY_LATER, /* 429, no connection: provably not executed, try again */
-	TRUUST_UNKNOWN	  /* lost, timed out, 5xx, unreadable: may have been executed */
+	TRUUST_UNKNOWN	  /* lost, timed out, 408, 5xx, no answer to this: may have been executed */
 } TruustAnswerKind;
 
 typedef struct TruustAnswer

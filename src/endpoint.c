@@ -62,6 +62,18 @@ static const struct
 	{"update_bundle", "is_shippable"},
 };
 
+/*
+ * By which fields a resource is known; who has none of them is no resource.
+ * Nearly all have an id or a uuid.  Static, because requests outlive their
+ * signatures.
+ */
+static const char *const by_id[] = {"id", NULL};
+static const char *const by_uuid[] = {"id", "uuid", NULL};
+static const char *const by_account[] = {"self",  "merchant_id", "public_key",
+										 "email", "name",		 NULL};
+/* get_account_fees: documented as a wallet, but it is the account's fees that are asked for */
+static const char *const by_balance[] = {"id", "uuid", "self", "balance", "currency", NULL};
+
 typedef struct SignatureEntry
 {
 	Oid				 function; /* hash key */
@@ -223,6 +235,20 @@ resource_of(Oid result_type)
 	return resource;
 }
 
+static const char *const *
+identity_of(const TruustEndpoint *endpoint, Oid result_type)
+{
+	Oid relation = get_typ_typrelid(result_type);
+
+	if (!OidIsValid(relation))
+		return NULL;
+	if (strcmp(endpoint->name, "get_account_fees") == 0)
+		return by_balance;
+	if (get_attnum(relation, "uuid") != InvalidAttrNumber)
+		return by_uuid;
+	return get_attnum(relation, "id") != InvalidAttrNumber ? by_id : by_account;
+}
+
 static TruustSignature *
 build_signature(HeapTuple proc)
 {
@@ -247,6 +273,7 @@ build_signature(HeapTuple proc)
 	signature->resource = resource_of(form->prorettype);
 	signature->returns_set = form->proretset;
 	signature->is_write = strcmp(endpoint->method, "GET") != 0;
+	signature->identity = identity_of(endpoint, form->prorettype);
 	fill_parameters(signature, proc);
 	return signature;
 }

@@ -102,8 +102,9 @@ typedef struct TruustSignature
 	TruustResource		  resource;
 	bool				  returns_set;
 	bool				  is_write; /* method other than GET */
-	int					  n_parameters;
-	TruustParameter		 *parameters;
+	const char *const *identity; /* a resource has one of these fields; NULL: it is no composite */
+	int				   n_parameters;
+	TruustParameter	  *parameters;
 } TruustSignature;
 
 /*

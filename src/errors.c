@@ -52,6 +52,8 @@ static const StatusRow status_rows[] = {
 	{429, 429, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, "was refused: too many requests",
 	 "Nothing was executed. Try again later, or spread the calls: deferred requests slow down by "
 	 "themselves."},
+	/* whoever answers so has not seen all of the request, or says so */
+	{408, 408, ERRCODE_CONNECTION_FAILURE, "was not received by the API in time", NULL},
 	{400, 499, ERRCODE_INVALID_PARAMETER_VALUE,
 	 "was refused: the API does not accept the parameters", NULL},
 	{500, 599, ERRCODE_SYSTEM_ERROR, "failed inside the API",
@@ -117,24 +119,22 @@ truust_without_secrets(const char *words)
 	return out.data;
 }
 
-void
-truust_throw_status(const char *operation, int status, const char *message, const char *field_lines)
+char *
+truust_words_of_status(int status, const char *message, const char *field_lines)
 {
-	const StatusRow *row = find_status(status);
-	StringInfoData	 detail;
+	StringInfoData words;
 
-	initStringInfo(&detail);
-	appendStringInfo(&detail, "HTTP status %d", status);
-	if (message && message[0])
-		appendStringInfo(&detail, ": %s", truust_without_secrets(message));
+	initStringInfo(&words);
+	appendStringInfo(&words, "HTTP status %d", status);
+	if (message)
+		appendStringInfo(&words, ": %s", message);
+	else if (field_lines)
+		appendStringInfoChar(&words, ':');
 	else
-		appendStringInfoString(&detail, " without a word of explanation.");
-	if (field_lines && field_lines[0])
-		appendStringInfo(&detail, "\n%s", truust_without_secrets(field_lines));
-	ereport(ERROR,
-			(errcode(row->sqlstate), errmsg("%s %s", operation, row->fact),
-			 errdetail_internal("%s", detail.data), row->hint ? errhint("%s", row->hint) : 0));
-	pg_unreachable();
+		appendStringInfoString(&words, " without a word of explanation.");
+	if (field_lines)
+		appendStringInfo(&words, "\n%s", field_lines);
+	return words.data;
 }
 
 static const char *
@@ -206,6 +206,25 @@ truust_throw_outcome(const char *operation, TruustOutcome outcome, const char *c
 					errmsg("%s %s", operation, fact_of_outcome(outcome, maybe_sent)),
 					errdetail_internal("%s%s%s", words, last == '.' ? "" : ".",
 									   fate_of_request(maybe_sent, is_write)),
+					hint ? errhint("%s", hint) : 0));
+	pg_unreachable();
+}
+
+void
+truust_throw_status(const char *operation, int status, const char *words, bool is_write)
+{
+	const StatusRow *row = find_status(status);
+	const char		*hint = row->hint;
+	const char		*fate = "";
+
+	if (row->sqlstate == ERRCODE_CONNECTION_FAILURE)
+	{
+		hint = hint_of_outcome(TRUUST_LOST, true, is_write);
+		fate = fate_of_request(true, is_write);
+	}
+	ereport(ERROR, (errcode(row->sqlstate), errmsg("%s %s", operation, row->fact),
+					errdetail_internal("%s%s%s", words,
+									   fate[0] && words[strlen(words) - 1] != '.' ? "." : "", fate),
 					hint ? errhint("%s", hint) : 0));
 	pg_unreachable();
 }

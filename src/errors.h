@@ -38,14 +38,20 @@ extern int truust_sqlstate_of_outcome(TruustOutcome outcome, bool maybe_sent);
 extern char *truust_without_secrets(const char *words);
 
 /*
+ * An answer with an error status in words (palloc'd).  message: the API's own
+ * sentence or NULL.  field_lines: "field: sentence" lines or NULL.  Both in the
+ * server's encoding and without secrets.
+ */
+extern char *truust_words_of_status(int status, const char *message, const char *field_lines);
+
+/*
  * Raise the error for an answer with an error status.
  *
- * operation: the SQL function's name.  message: the API's own sentence or
- * NULL.  field_lines: "field: sentence" lines or NULL.  All in the server's
- * encoding.  Never returns.
+ * operation: the SQL function's name.  words: what truust_words_of_status()
+ * made of it.  Never returns.
  */
-extern void truust_throw_status(const char *operation, int status, const char *message,
-								const char *field_lines) __attribute__((noreturn));
+extern void truust_throw_status(const char *operation, int status, const char *words, bool is_write)
+	__attribute__((noreturn));
 
 /*
  * Raise the error for a request without a usable answer.

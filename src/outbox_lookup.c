@@ -497,7 +497,8 @@ no_answer(TruustFlight *flight)
 	TruustOutcome outcome = flight->http.outcome;
 	int			  status = flight->answer.status;
 	bool		  waits = flight->answer.kind == TRUUST_TRY_LATER || status == 401;
-	bool outage = waits || status >= 500 || outcome == TRUUST_LOST || outcome == TRUUST_TIMED_OUT;
+	bool		  outage = waits || status >= 500 || status == 408 || outcome == TRUUST_LOST ||
+				  outcome == TRUUST_TIMED_OUT;
 
 	if (!outage && flight->looks + 1 >= truust_max_attempts)
 	{

@@ -214,6 +214,16 @@ check_required(const TruustSignature *signature, const bool *nulls)
 							errdetail("The API requires it. Nothing was sent.")));
 }
 
+static TruustWanted
+wanted_by(const TruustSignature *signature)
+{
+	if (signature->result_type == VOIDOID)
+		return TRUUST_WANTS_NOTHING;
+	if (signature->returns_set)
+		return TRUUST_WANTS_LIST;
+	return signature->identity ? TRUUST_WANTS_RESOURCE : TRUUST_WANTS_JSON;
+}
+
 void
 truust_wire_build(TruustWire *wire, const TruustSignature *signature, const TruustAccount *account,
 				  const Datum *values, const bool *nulls)
@@ -227,7 +237,8 @@ truust_wire_build(TruustWire *wire, const TruustSignature *signature, const Truu
 	append_query(&url, signature, values, nulls);
 
 	wire->endpoint = signature->endpoint;
-	wire->wanted = signature->result_type == VOIDOID ? TRUUST_WANTS_NOTHING : TRUUST_WANTS_JSON;
+	wire->wanted = wanted_by(signature);
+	wire->identity = signature->identity;
 	wire->url = url.data;
 	build_body(wire, signature, values, nulls);
 }

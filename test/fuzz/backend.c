@@ -139,6 +139,7 @@ static void
 read_answer(const uint8_t *data, size_t size)
 {
 	static const int  statuses[] = {200, 201, 204, 302, 400, 404, 422, 429, 500, 200, 200, 200};
+	static const char *const identity[] = {"id", "name", NULL};
 	TruustWire		  wire = {0};
 	TruustHttpRequest request = {0};
 	TruustAnswer	  answer;
@@ -147,10 +148,11 @@ read_answer(const uint8_t *data, size_t size)
 
 	memcpy(response, data, size);
 	response[size] = '\0';
-	wire.wanted = choice % 3;
+	wire.wanted = choice % 5;
+	wire.identity = identity;
 	request.outcome = TRUUST_ANSWERED;
 	request.maybe_sent = true;
-	request.status = statuses[choice / 3 % lengthof(statuses)];
+	request.status = statuses[choice / 5 % lengthof(statuses)];
 	request.response = response;
 	request.response_len = size;
 	request.retry_after = -1;

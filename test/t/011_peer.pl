@@ -33,6 +33,7 @@ my @cases = (
 	[ 'status 401' => '28000', 'HTTP status 401: No' ],
 	[ 'status 403' => '42501', 'HTTP status 403: No' ],
 	[ 'status 404' => 'P0002', 'HTTP status 404: No' ],
+	[ 'status 408' => '08006', 'HTTP status 408: No' ],
 	[ 'status 409' => '55000', 'HTTP status 409: No' ],
 	[ 'status 418' => '22023', 'HTTP status 418: No' ],
 	[ 'status 422' => '22023', 'HTTP status 422: No' ],
@@ -126,10 +127,18 @@ $before = $peer->requests;
 is(($node->run($read))[0], 7, 'a read is sent again');
 is($peer->requests - $before, 3, '... until it is answered');
 
-$peer->set('drop', 'ok');
+$peer->set('status 408', 'ok');
 $before = $peer->requests;
-$node->fails_then_works($write, '08006', 'may have been executed', 'a write is not sent again');
-is($peer->requests - $before, 2, '... and was sent once');
+is(($node->run($read))[0], 7, 'a read is sent again that did not reach the API in time (408)');
+is($peer->requests - $before, 2, '... once');
+
+for my $what ('drop', 'status 408', 'not_json')
+{
+	$peer->set($what, 'ok');
+	$before = $peer->requests;
+	$node->fails_then_works($write, '08006|08P01', 'may have been executed', "$what: a write is not sent again");
+	is($peer->requests - $before, 2, '... and was sent once');
+}
 
 sub seconds_between_last_two
 {

@@ -264,6 +264,26 @@ sub try_call
 	is($request->{headers}{authorization} // 'none', $operation->{auth} eq 'bearer' ? 'Bearer sk_stage_of_a_made_up_account' : 'none', "$what: key");
 	is($request->{headers}{'content-type'} // 'none', %body ? 'application/json' : 'none', "$what: type of the body");
 	is($_, '|t', "$what: every field of the answer has its column") for $row ? split /\n/, $out : ();
+	try_nothing($operation, $function) if !$all;
+	return;
+}
+
+# The same call once more, answered with what is no resource, which is no success of what returns one.
+sub try_nothing
+{
+	my ($operation, $function) = @_;
+	my $name = $operation->{operation};
+
+	for my $body ('{}', '{"message":"ok"}', '{"data":null}', '[]', '5')
+	{
+		next if $list{$name} && $body eq '[]';
+		$sim->rule(operation => $name, do => 'status', status => 200, body => $body);
+		my ($out, $err) = $node->run(Encode::encode_utf8("SELECT FROM $function"));
+		my $fate = $operation->{method} eq 'GET' ? '(?!.*may have been executed)' : '.*may have been executed.*HINT:  It is not repeated';
+		like($err, $operation->{result} =~ /^(object)?$/ ? qr/^$/ : $list{$name} ? qr/ERROR:  08P01: .*The answer holds no list\./s
+			: qr/ERROR:  08P01: .*The answer is not a resource$fate/s, "$name: answered with $body");
+	}
+	$sim->no_rules;
 	return;
 }
 

@@ -227,33 +227,36 @@ for (
 	[ '"metadata":[]', 'metadata', '[]' ],
 	[ '"metadata":"text"', 'metadata', '"text"' ],
 	[ '"created_at":""', 'created_at IS NULL', 't' ],
-	[ '"raw":"x"', 'raw', '{"raw": "x"}' ],
-	[ '"newer":{"a":[1,2]}', 'raw', '{"newer": {"a": [1, 2]}}' ],
-	[ '"id":1,"id":2', 'id', '2' ],
-	[ '', 'raw', '{}' ])
+	[ '"raw":"x"', 'raw', '{"id": 7, "raw": "x"}' ],
+	[ '"newer":{"a":[1,2]}', 'raw', '{"id": 7, "newer": {"a": [1, 2]}}' ],
+	[ '"id":1,"id":2', 'id', '2' ])
 {
 	my ($json, $column, $value) = @$_;
 	is(field($json, $column), $value, "$json as $column");
 }
 for (
-	[ '"id":"7a"', 'id' ], [ '"id":7.5', 'id' ], [ '"id":9223372036854775808', 'id' ], [ '"id":true', 'id' ], [ '"id":[7]', 'id' ],
+	[ '"id":"7a"', 'id' ], [ '"id":7.5', 'id' ], [ '"id":9223372036854775808', 'id' ], [ '"id":"1e400"', 'id' ], [ '"payin_intents":"1e-1"', 'payin_intents' ],
+	[ '"payin_intents":true', 'payin_intents' ], [ '"payin_intents":[7]', 'payin_intents' ], [ '"payin_intents":"e"', 'payin_intents' ],
+	[ '"sandbox":1.5', 'sandbox' ], [ '"sandbox":"1 "', 'sandbox' ],
 	[ '"value":"12,50"', 'value' ], [ '"value":"NaN"', 'value' ], [ '"value":{"amount":1}', 'value' ], [ '"value":"12.50 EUR"', 'value' ],
 	[ '"sandbox":2', 'sandbox' ], [ '"sandbox":"maybe"', 'sandbox' ], [ '"images":"a"', 'images' ], [ '"images":{"a":1}', 'images' ],
 	[ '"created_at":[]', 'created_at' ])
 {
 	my ($json, $name) = @$_;
-	answer(getOrder => qq({"data":{$json}}));
+	answer_fields($json);
 	fails('SELECT truust_get_order(7)', '08P01', qq(field "$name" of the answer), "$json is an error that names it");
 }
 
 # ------------------------------------------------------------------ what is no JSON
 
 for (
-	[ '{"data":{"id":7,"name":"a\u0000b"}}', '\\\\u0000', 'a NUL' ],
-	[ '{"data":{"id":7,"name":"\ud83d"}}', 'surrogate', 'half a pair of surrogates' ],
+	[ '{"data":{"id":7,"name":"a\u0000b"}}', '\\\\u0000.*\\(at byte 26, near field "name"\\)', 'a NUL' ],
+	[ '{"data":{"id":7,"a\\\\":"\\\\u0000","images":["\u0041\\"","x\u0000"]}}', '\(at byte 56, near field "images"\)', 'a NUL behind escapes' ],
+	[ '{"data":{"id":7,"name":"\ud83d"}}', 'surrogate.*\\(at byte 25, near field "name"\\)', 'half a pair of surrogates' ],
+	[ '["\u0000"]', '\\(at byte 3\\)', 'a NUL in no field' ],
 	[ '{"data":{"id":7}', 'JSON', 'an unfinished one' ],
 	[ '{"data":{"id":7}} x', 'JSON', 'one with more behind it' ],
-	[ '<html>', 'JSON', 'HTML' ],
+	[ '<html>', 'JSON: it is a page of HTML', 'HTML' ],
 	[ '[' x 100_000, 'stack depth', 'one that is too deep' ],
 	[ '7', 'not a JSON object', 'a number' ],
 	[ '[1]', 'not a JSON object', 'an array' ])
@@ -268,6 +271,90 @@ answer(listOrders => '{"data":{"id":7}}');
 fails('SELECT truust_list_orders()', '08P01', 'no list', 'an order instead of a list');
 answer(listOrders => '{"data":[{"id":7},{"id":"x"}]}');
 fails('SELECT truust_list_orders()', '08P01', 'field "id"', 'a bad row of a list');
+answer(listOrders => '{"data":[{"id":7},7]}');
+fails('SELECT truust_list_orders()', '08P01', 'A resource in the answer is not a JSON object', 'a row of a list that is none');
+answer(listOrders => '{"data":[{"id":7},{"id":8,"value":"much"}]}');
+fails('SELECT truust_list_orders()', '08P01', 'field "value".*"much".*of the resource with id 8\\.', 'the bad row of a list is named');
+
+# What a write did is named, and not to be done again; a read may be.
+for (
+	[ "truust_create_order('a', 1)", createOrder => '{"data":{"id":77,"value":"much"}}', 'id 77' ],
+	[ "truust_create_customer('a')", createCustomer => '{"data":{"uuid":"u-77","id":"many"}}', 'uuid u-77' ],
+	[ "truust_get_order(7)", getOrder => '{"data":{"id":77,"value":"much"}}', 'id 77' ])
+{
+	my ($call, $operation, $body, $named) = @$_;
+	answer($operation => $body);
+	my ($out, $err) = $node->run("SELECT $call");
+	like($err, qr/ERROR:  08P01: .*\nDETAIL:  The value "m\w+": .*\. It is of the resource with $named\.\n/, "$call: the resource is named");
+	like($err, $operation =~ /^get/ ? qr/^(?!.*HINT)/s : qr/HINT:  .*do not send it again without looking/, "$call: what to do");
+}
+answer(getOrder => '{"data":{"id":77,"value":"sk_stage_of_a_made_up_account"}}');
+fails('SELECT truust_get_order(7)', '08P01', 'The value "sk_\\*\\*\\*"', 'a key in the place of a value is not shown');
+
+# ------------------------------------------------------------------ what is JSON, and no resource
+
+for my $body ('[]', '{}', '{"message":"ok"}', '{"data":null}', '{"data":[]}', '{"data":{}}', '{"data":[{"id":7}]}', '5', 'null', '"ok"', '{"id":""}', '{"id":null}',
+	'{"id":true}', '{"id":[7]}', '{"data":{"uuid":"u"}}')
+{
+	my ($before) = $sim->count('createOrder');
+
+	answer(createOrder => $body);
+	fails(q{SELECT truust_create_order('a', 1)}, '08P01', 'The answer is not a resource: .*The request was sent and may have been executed.*HINT:  It is not repeated',
+		"$body instead of the order that was to be made");
+	is(($sim->count('createOrder'))[0], $before + 1, "$body: sent once");
+	answer(getOrder => $body);
+	fails('SELECT truust_get_order(7)', '08P01', 'The answer is not a resource: (?!.*may have been executed).*HINT:  Check base_url', "$body instead of an order");
+	answer(getOrder => $body);
+	fails('SELECT truust_get_orders(ARRAY[7])', '08P01', 'The answer is not a resource', "$body instead of one of many orders");
+	next if $body =~ /^\[|\[\]|\[\{/;
+	answer(listOrders => $body);
+	fails('SELECT truust_list_orders()', '08P01', 'The answer holds no list', "$body instead of a list");
+}
+answer(createOrder => '{"message":"Accepted, sk_stage_of_a_made_up_account"}');
+fails(q{SELECT truust_create_order('a', 1)}, '08P01', 'it has no "id", and says: Accepted, sk_\\*\\*\\*\\.', 'what it says instead');
+answer(createCustomer => '{"data":{"uuid":"u"}}');
+is(value(q{SELECT uuid FROM truust_create_customer('a')}), 'u', 'a uuid is enough where there is one');
+answer(updateAccount => '{"message":"ok"}');
+fails(q{SELECT truust_update_account(true)}, '08P01', 'it has no "self" or "merchant_id".*may have been executed', 'an account has no id, but a name');
+answer(getAccountFees => '{"data":{"balance":"12.50","currency":"EUR"}}');
+is(value(q{SELECT balance FROM truust_get_account_fees('EUR')}), '12.50', 'fees need no id');
+
+# ------------------------------------------------------------------ the API's own words
+
+my $long = 'x' x 5000;
+for (
+	[ 401, '{"error":"Unauthenticated."}', '28000', 'HTTP status 401: Unauthenticated\\.$' ],
+	[ 401, '"Go away"', '28000', 'HTTP status 401: Go away$' ],
+	[ 400, '{"error":{"code":12,"message":"Bad"}}', '22023', 'HTTP status 400:\\ncode: 12\\nmessage: Bad$' ],
+	[ 400, '{"error":"invalid_request","error_description":"No such thing"}', '22023', 'HTTP status 400: No such thing$' ],
+	[ 400, '{"message":{"value":["too much","too round"]}}', '22023', 'HTTP status 400:\\nvalue: too much\\nvalue: too round$' ],
+	[ 400, '{"errors":{"name":["bad"]}}', '22023', 'HTTP status 400:\\nname: bad$' ],
+	[ 400, '{"message":"","errors":"bad"}', '22023', 'HTTP status 400:\\nbad$' ],
+	[ 422, '{"message":"Invalid.","errors":{"images":{"0":["bad one"],"7":"odd"},"name":[{"a":{"b":1}},null]}}', '22023',
+		'HTTP status 422: Invalid\\.\\nname\\.a\\.b: 1\\nimages\\.0: bad one\\nimages\\.7: odd$' ],
+	[ 422, '{"message":"Invalid.","errors":["first","second"]}', '22023', 'HTTP status 422: Invalid\\.\\nfirst\\nsecond$' ],
+	[ 422, '["first",["second"]]', '22023', 'HTTP status 422:\\nfirst\\nsecond$' ],
+	[ 422, '{"a":' x 30 . '"deep"' . '}' x 30, '22023', 'HTTP status 422 without a word of explanation\\.$' ],
+	[ 422, '{"errors":' . '{"a":' x 30 . '"deep"' . '}' x 30 . '}', '22023', 'HTTP status 422 without a word of explanation\\.$' ],
+	[ 500, '{"data":', '58000', 'HTTP status 500: \\{"data":$' ],
+	[ 500, '', '58000', 'HTTP status 500 without a word of explanation\\.$' ],
+	[ 500, " \r\nNo sk_stage_of_a_made_up_account here\tnow\r\nand more", '58000', 'HTTP status 500: No sk_\\*\\*\\* here now$' ],
+	[ 500, "caf\x{e9}, \x{20ac}", '58000', "HTTP status 500: caf\xc3\xa9, \xe2\x82\xac\$" ],
+	[ 502, "<!DOCTYPE html>\n<html><head><TITLE lang=en>\n 502 Bad Gateway</title></head><body>secret inside</body>", '58000',
+		'HTTP status 502: a page of HTML with the title "502 Bad Gateway"$' ],
+	[ 502, '<html><body>secret inside', '58000', 'HTTP status 502: a page of HTML$' ],
+	[ 503, '<?xml version="1.0"?><Error>secret inside</Error>', '58000', 'HTTP status 503: a text of XML$' ],
+	[ 400, qq({"message":"a\\nb\\u001b[31mc"}), '22023', 'HTTP status 400: a b \\[31mc$' ],
+	[ 400, qq({"message":"$long"}), '22023', 'HTTP status 400: x{1000}\\.\\.\\.$' ],
+	[ 400, qq({"errors":{"$long":["$long"]}}), '22023', 'HTTP status 400:\\nx{100}\\.\\.\\.: x{1000}\\.\\.\\.$' ],
+	[ 400, '{"errors":[' . join(',', ('"' . 'y' x 500 . '"') x 5000) . ']}', '22023', 'HTTP status 400:\\n(?:y{500}\\n)+y+\\.\\.\\.$' ],
+	[ 400, $long, '22023', 'HTTP status 400: x{1000}(?:\\.\\.\\.)?$' ])
+{
+	my ($status, $body, $sqlstate, $words) = @$_;
+	answer(getOrder => $body, $status);
+	my ($out, $err) = $node->run('SELECT truust_get_order(7)');
+	like($err, qr/ERROR:  $sqlstate: .*^DETAIL:  $words/ms, "$status: " . substr $body, 0, 60);
+}
 is(value("SELECT id FROM truust_get_order($order)"), $order, 'the next call works');
 
 # ------------------------------------------------------------------ read as PostgreSQL reads it
@@ -299,14 +386,14 @@ is(value("SELECT id FROM truust_get_order($order)"), $order, 'the next call work
 	} @whole;
 
 	$sim->no_rules;
-	$sim->rule(operation => 'getOrder', do => 'status', status => 200, body => Encode::decode_utf8(qq({"data":{"raw":$_}})))
+	$sim->rule(operation => 'getOrder', do => 'status', status => 200, body => Encode::decode_utf8(qq({"data":{"id":7,"raw":$_}})))
 		for @whole, @damaged;
 	is(value(join('', 'CREATE TEMP TABLE documents (n serial, text text);', map { "INSERT INTO documents (text) VALUES (\$t\$$_\$t\$);\n" } @whole, @damaged) . <<~'SQL'), '800|t|t|t', '800 documents are read as jsonb reads them');
 		CREATE FUNCTION pg_temp.ours() RETURNS jsonb LANGUAGE plpgsql AS $$
 		BEGIN RETURN (SELECT raw FROM truust_get_order(7)); EXCEPTION WHEN protocol_violation THEN RETURN NULL; END $$;
 		CREATE FUNCTION pg_temp.theirs(text) RETURNS jsonb LANGUAGE plpgsql AS $$
 		BEGIN RETURN $1::jsonb -> 'data'; EXCEPTION WHEN data_exception THEN RETURN NULL; END $$;
-		CREATE TEMP TABLE read AS SELECT n, pg_temp.ours() AS ours, pg_temp.theirs('{"data":{"raw":' || text || '}}') AS theirs FROM documents ORDER BY n;
+		CREATE TEMP TABLE read AS SELECT n, pg_temp.ours() AS ours, pg_temp.theirs('{"data":{"id":7,"raw":' || text || '}}') AS theirs FROM documents ORDER BY n;
 		SELECT count(*), bool_and(ours IS NOT DISTINCT FROM theirs AND jsonb_send(ours) IS NOT DISTINCT FROM jsonb_send(theirs)
 				AND jsonb_hash(ours) IS NOT DISTINCT FROM jsonb_hash(theirs)
 				AND record_image_eq(ROW(ours), ROW(theirs))),
@@ -321,8 +408,6 @@ is(value("SELECT id FROM truust_get_order($order)"), $order, 'the next call work
 
 answer(createOrder => '', 204);
 is(value(q{SELECT o IS NULL FROM truust_create_order('a', 1) o}), 't', '204: no order to show, and no error');
-answer(createOrder => '{"data":null}', 200);
-is(value(q{SELECT o IS NULL FROM truust_create_order('a', 1) o}), 't', 'the same with an empty envelope');
 for my $body ('', '{"message":"Deleted."}', '{"data":null}')
 {
 	answer(deleteCard => $body, $body eq '' ? 204 : 200);

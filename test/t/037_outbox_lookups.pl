@@ -192,11 +192,61 @@ $t->sql("SELECT truust_retry_request($id)");
 ok($t->settled, 'a person has it sent once more');
 is($t->sql("SELECT state FROM truust.requests WHERE id = $id"), 'done', 'and it is done');
 
+# ---------------------------------------------------------------- answers that say nothing of what was asked for
+
+# The API (or whoever answers for it) says 200 and not what came of it, before or after it did the work: that is as little as
+# no answer. What can be looked up is, and takes effect once; what cannot be is left to a person; nothing is done without a resource.
+for my $body ('[]', '{}', '{"message":"ok"}', '{"data":null}', '{"data":[]}', '5', 'null')
+{
+	for my $when ('before', 'after')
+	{
+		my %rule = (do => 'status', status => 200, body => $body, when => $when);
+		my $name = "answered with $body $when the work";
+		my %args = (
+			create_order => { name => "Answered with $body $when", value => 1 },
+			accept_order => { order_id => order('PUBLISHED') },
+			create_payin => { order_id => order('DRAFT'), type => 'REDSYS_V2' },
+			refund_payin => { payin_id => payin(order('DRAFT'), 'confirmed'), amount => '0.10' });
+		my $receipt = order('PUBLISHED');
+		my %id;
+
+		$t->sim(DELETE => 'requests');
+		for my $operation (sort keys %args)
+		{
+			$t->sim(POST => 'rules', { operation => camel($operation), %rule });
+			$id{$operation} = $t->sql(sprintf q{SELECT truust_enqueue('%s', '%s')}, $operation, $json->encode($args{$operation}));
+		}
+		$t->sim(POST => 'rules', { operation => 'sendOrderReceipt', %rule });
+		$id{send_order_receipt} = $t->sql(qq{SELECT truust_enqueue('send_order_receipt', '{"order_id": $receipt}')});
+		ok($t->settled, "$name: all end");
+		for my $operation (sort keys %args)
+		{
+			is($t->sql("SELECT state, (response ->> 'id') IS NOT NULL FROM truust.requests WHERE id = $id{$operation}"), 'done|t', "$name: $operation is done, with a resource")
+				or diag $t->sql("SELECT state, response, error FROM truust.requests WHERE id = $id{$operation}");
+			is($t->effects(camel($operation)), 1, "$name: $operation took effect once");
+			is($t->calls(camel($operation)), $when eq 'before' ? 2 : 1, "$name: $operation was looked up before anything was sent again");
+		}
+		like($t->sql("SELECT state, error FROM truust.requests WHERE id = $id{send_order_receipt}"), qr/^uncertain\|the answer is not a resource/,
+			"$name: what cannot be looked up is left to a person");
+		is($t->calls('sendOrderReceipt'), 1, "$name: and not sent again");
+		$t->sim(DELETE => 'rules');
+	}
+}
+
+# 204 says that there is nothing to say.
+$t->sim(POST => 'rules', { operation => 'updateOrder', do => 'status', status => 204, when => 'after', body => '' });
+my $updated = order('DRAFT');
+my $silent = $t->sql(qq{SELECT truust_enqueue('update_order', '{"order_id": $updated, "name": "Other"}')});
+ok($t->settled, '204: it ends');
+is($t->sql("SELECT state, response FROM truust.requests WHERE id = $silent"), 'done|', '204: done, without a resource');
+$t->sim(DELETE => 'rules');
+
 # ---------------------------------------------------------------- looks that fail
 
 for my $case (
 	[ 'the API refuses to be asked', { do => 'status', status => 403 }, qr/could not be looked up: .*403/ ],
 	[ 'answers make no sense', { do => 'garbage', body => '{"data": "all is well"}' }, qr/does not tell whether|could not be looked up/ ],
+	[ 'answers hold no list', { do => 'garbage', body => '{"message": "ok"}' }, qr/could not be looked up: the answer holds no list/ ],
 	[ 'answers are no JSON', { do => 'garbage', body => '<html>' }, qr/could not be looked up/ ])
 {
 	my ($name, $rule, $like) = @$case;
@@ -206,6 +256,17 @@ for my $case (
 	$t->sim(POST => 'rules', { operation => 'listOrders', times => 0, %$rule });
 	ends($t->sql(q{SELECT truust_enqueue('create_order', '{"name": "Bicycle", "value": 1}')}), 'uncertain', $like, $name);
 }
+
+# 408 is an outage: it tells nothing, and ends nothing.
+$t->sim(DELETE => 'requests');
+$t->sim(POST => 'rules', { operation => 'createOrder', do => 'status', status => 408, when => 'after' });
+$t->sim(POST => 'rules', { operation => 'listOrders', do => 'status', status => 408, times => 12 });
+my $timed_out = $t->sql(q{SELECT truust_enqueue('create_order', '{"name": "Bicycle", "value": 1}')});
+ok($t->settled, '408: it ends');
+is($t->sql("SELECT state FROM truust.requests WHERE id = $timed_out"), 'done', '408: it is found in the end');
+is($t->effects('createOrder'), 1, '408: it took effect once');
+cmp_ok($t->calls('listOrders'), '>', 12, '408: it was looked for until there was an answer');
+$t->sim(DELETE => 'rules');
 
 # ---------------------------------------------------------------- never executed, however often
 
