@@ -226,8 +226,8 @@ next_field(FieldReader *reader, const char **key, uint32 *key_len, JsonbValue *v
 	return true;
 }
 
-/* The columns that have a field of their name in the object; the rest keep what they have. */
-static void
+/* The columns that have a field of their name in the object; the rest keep what they have.  Returns how many. */
+static int
 read_columns(const ColumnMap *map, const RowContext *row, Datum *values, bool *nulls)
 {
 	FieldReader reader;
@@ -235,6 +235,7 @@ read_columns(const ColumnMap *map, const RowContext *row, Datum *values, bool *n
 	uint32		key_len;
 	JsonbValue	value;
 	int			next = 0;
+	int			n_found = 0;
 
 	begin_fields(&reader, row->resource);
 	while (next < map->n && next_field(&reader, &key, &key_len, &value))
@@ -249,11 +250,24 @@ read_columns(const ColumnMap *map, const RowContext *row, Datum *values, bool *n
 			order = truust_json_compare_keys(NameStr(column->name), column->len, key, key_len);
 			if (order > 0)
 				break;
-			if (order == 0 && !truust_json_to_datum(&value, column->type, true, &values[column->i],
-													&nulls[column->i], &problem))
+			if (order != 0)
+				continue;
+			n_found++;
+			if (!truust_json_to_datum(&value, column->type, true, &values[column->i],
+									  &nulls[column->i], &problem))
 				throw_bad_field(row, column, &value, problem);
 		}
 	}
+	return n_found;
+}
+
+/* What has no field of a resource is none, whoever has answered. */
+static void
+throw_no_resource(const RowContext *row, const char *problem)
+{
+	truust_throw_outcome(psprintf("truust_%s", row->operation), TRUUST_MALFORMED,
+						 psprintf("the answer is not a resource: %s", problem), true,
+						 row->is_write);
 }
 
 HeapTuple
@@ -264,11 +278,11 @@ truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation, boo
 	bool	  *nulls = palloc(sizeof(bool) * desc->natts);
 
 	if (!JB_ROOT_IS_OBJECT(resource))
-		truust_throw_outcome(psprintf("truust_%s", operation), TRUUST_MALFORMED,
-							 "a resource in the answer is not a JSON object", true, is_write);
+		throw_no_resource(&row, "it is not a JSON object");
 
 	memset(nulls, true, sizeof(bool) * desc->natts);
-	read_columns(column_map(desc), &row, values, nulls);
+	if (read_columns(column_map(desc), &row, values, nulls) == 0)
+		throw_no_resource(&row, "it has none of the fields of one");
 	/* whatever the API may call raw, here it is the whole */
 	values[desc->natts - 1] = JsonbPGetDatum(resource);
 	nulls[desc->natts - 1] = false;
