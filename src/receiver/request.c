@@ -19,6 +19,7 @@
 #define EVENT_MAX 255  /* bytes */
 #define HEADERS_MAX 100
 #define BLOTTED "[redacted]"
+#define BEARER "Bearer "
 
 /* A growing text; `failed` once memory ran out. */
 typedef struct Text
@@ -132,17 +133,30 @@ path_holds_token(const char *path)
 	return found;
 }
 
-/* The last segment of the path, unless it is empty or a token. */
+/* The last segment that is not empty, and its length. */
+static const char *
+last_segment(const char *path, size_t *length)
+{
+	const char *end = path + strlen(path);
+	const char *start;
+
+	while (end > path && end[-1] == '/')
+		end--;
+	for (start = end; start > path && start[-1] != '/';)
+		start--;
+	*length = (size_t) (end - start);
+	return start;
+}
+
+/* The event is the last segment of the path, unless there is none or it is a token. */
 static unsigned
 read_event(const char *path, Webhook *webhook)
 {
-	const char *last = strrchr(path, '/');
 	size_t		length;
+	const char *last = last_segment(path, &length);
 	ssize_t		size;
 	char	   *event;
 
-	last = last == NULL ? path : last + 1;
-	length = strlen(last);
 	if (length == 0 || segment_is_token(last, length))
 		return 0;
 	if (length > EVENT_MAX * 3)
@@ -171,6 +185,20 @@ read_event(const char *path, Webhook *webhook)
 
 /* --- authentication --- */
 
+/* Does a header's value, after `skip` bytes, match a token?  Blanks around it are no part of it. */
+static bool
+value_is_token(const char *value, size_t skip)
+{
+	size_t length;
+
+	value += skip;
+	value += strspn(value, " \t");
+	length = strlen(value);
+	while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t'))
+		length--;
+	return tokens_match(value, length);
+}
+
 bool
 request_authenticated(struct MHD_Connection *connection, const char *path,
 					  const RequestRules *rules)
@@ -183,14 +211,11 @@ request_authenticated(struct MHD_Connection *connection, const char *path,
 	found = path_holds_token(path);
 	header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, rules->token_header);
 	if (header != NULL)
-		found |= tokens_match(header, strlen(header));
+		found |= value_is_token(header, 0);
 	header =
 		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
-	if (header != NULL && strncasecmp(header, "Bearer ", 7) == 0)
-	{
-		header += 7 + strspn(header + 7, " ");
-		found |= tokens_match(header, strlen(header));
-	}
+	if (header != NULL && strncasecmp(header, BEARER, strlen(BEARER)) == 0)
+		found |= value_is_token(header, strlen(BEARER));
 	return found;
 }
 

@@ -69,7 +69,13 @@ is($receiver->post('/hooks/Order%20Published%20%C3%A9', '3', 'X-Truust-Token' =>
 is(rows("event = 'Order Published ' || chr(233)"), 1, 'is decoded');
 is($receiver->post("/hooks/$token/", '4'), 200, 'no event');
 is($receiver->post("/hooks/$token", '5'), 200, 'a token as the last segment');
-is(rows("event IS NULL AND body IN ('4', '5')"), 2, 'is no event');
+is($receiver->post("/hooks/order.released/$token//", '5'), 200, 'and slashes behind it');
+is(rows("event IS NULL AND body IN ('4', '5')"), 3, 'is no event');
+is($receiver->post("/hooks/$token/order.slash$_", '5'), 200, 'slashes behind the event') for '/', '//';
+is(rows("event = 'order.slash'"), 2, 'are no part of it');
+is($receiver->raw("POST /hooks/blanks HTTP/1.1\r\nHost: x\r\n$_\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1"), 200,
+    'blanks around the token: ' . s/\Q$token/.../r =~ s/\t/\\t/gr)
+    for "X-Truust-Token: $token ", "X-Truust-Token:\t $token \t", "Authorization: Bearer $token\t ";
 is($receiver->raw("POST /hooks/latin HTTP/1.1\r\nHost: x\r\nX-Truust-Token: $token\r\nX-Latin: caf\xe9 \xc3\xa9\r\n"
         . "Content-Length: 1\r\nConnection: close\r\n\r\n1"), 200, 'a header that is not UTF-8');
 is(rows("headers->>'x-latin' = 'caf' || chr(233) || ' ' || chr(233)"), 1, 'is read as Latin-1 where it is not');
@@ -100,6 +106,7 @@ for my $request ([ '/hooks/a' ], [ '/hooks/a', 'X-Truust-Token' => 'wrong' ], [ 
 is(scalar(keys %{ { map { $_ => 1 } @answers } }), 1, 'all of them get the same words');
 is(rows('true'), $before, 'and leave nothing');
 is($receiver->metric('auth_failures_total'), 8, 'they are counted');
+is($receiver->post('/hooks/a', 'x', 'X-Truust-Token' => substr($token, 0, 4) . ' ' . substr($token, 4)), 401, 'a blank inside a token');
 is($receiver->get('/hooks/a')->{status}, 404, 'GET of something else');
 is(HTTP::Tiny->new->request('PUT', $receiver->url('/hooks/a'), { content => 'x' })->{status}, 405, 'PUT');
 
