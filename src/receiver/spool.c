@@ -33,22 +33,55 @@ static LogThrottle no_room;
 /* --- opening and closing --- */
 
 static bool
-open_files(Spool *spool)
+open_directory(Spool *spool)
 {
 	bool created = mkdir(spool->dir, 0700) == 0;
 
 	if (!created && errno != EEXIST)
 		return false;
 	spool->dir_fd = open(spool->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (spool->dir_fd < 0)
-		return false;
 	/* Its own name is in the parent, which we may not be allowed to open. */
-	if (created && syncfs(spool->dir_fd) != 0)
+	return spool->dir_fd >= 0 && (!created || syncfs(spool->dir_fd) == 0);
+}
+
+/* Who else than its owner can get at the directory? */
+static bool
+check_mode(const Spool *spool)
+{
+	struct stat state;
+
+	if (fstat(spool->dir_fd, &state) != 0)
+	{
+		log_error("cannot look at spool directory \"%s\": %s", spool->dir, strerror(errno));
 		return false;
+	}
+	if (state.st_mode & (S_IWGRP | S_IWOTH))
+	{
+		log_error(
+			"spool directory \"%s\" can be written to by others (mode %04o), who could add and "
+			"remove webhooks; chmod go= it, or name a directory in it that is not there yet",
+			spool->dir, state.st_mode & 07777);
+		return false;
+	}
+	if (state.st_mode & (S_IRWXG | S_IRWXO))
+		log_warning(
+			"spool directory \"%s\" is open to others (mode %04o), who can see what is in it; "
+			"chmod go= it",
+			spool->dir, state.st_mode & 07777);
+	return true;
+}
+
+static bool
+open_files(Spool *spool)
+{
 	spool->lock_fd = openat(spool->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	spool->position_fd = openat(spool->dir_fd, "position", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	return spool->lock_fd >= 0 && spool->position_fd >= 0 &&
-		   flock(spool->lock_fd, LOCK_EX | LOCK_NB) == 0 && fsync(spool->dir_fd) == 0;
+	if (spool->lock_fd >= 0 && spool->position_fd >= 0 &&
+		flock(spool->lock_fd, LOCK_EX | LOCK_NB) == 0 && fsync(spool->dir_fd) == 0)
+		return true;
+	log_error("cannot use spool directory \"%s\": %s", spool->dir,
+			  errno == EWOULDBLOCK ? "another receiver is using it" : strerror(errno));
+	return false;
 }
 
 Spool *
@@ -65,19 +98,12 @@ spool_open(const char *dir, uint64_t limit)
 	spool->segment_max = limit / 8 > SEGMENT_MAX   ? SEGMENT_MAX
 						 : limit / 8 < SEGMENT_MIN ? SEGMENT_MIN
 												   : limit / 8;
-	if (spool->dir == NULL || !open_files(spool))
-	{
-		log_error("cannot use spool directory \"%s\": %s", dir,
-				  errno == EWOULDBLOCK ? "another receiver is using it" : strerror(errno));
-		spool_close(spool);
-		return NULL;
-	}
-	if (!spool_recover(spool))
-	{
-		spool_close(spool);
-		return NULL;
-	}
-	return spool;
+	if (spool->dir == NULL || !open_directory(spool))
+		log_error("cannot use spool directory \"%s\": %s", dir, strerror(errno));
+	else if (check_mode(spool) && open_files(spool) && spool_recover(spool))
+		return spool;
+	spool_close(spool);
+	return NULL;
 }
 
 static void

@@ -310,12 +310,34 @@ $receiver->stop;
 # ------------------------------------------------------------------ two receivers, one spool
 
 $receiver = TruustReceiver->start(node => $node);
+
+# What a second receiver with the same spool says before it gives up.
+sub refusal
 {
     my $second = bless { %$receiver, how => { %{ $receiver->{how} }, listen => '127.0.0.1:0' } }, 'TruustReceiver';
     my ($out, $err) = ('', '');
-    IPC::Run::run([ $second->command ], '>', \$out, '2>', \$err);
-    like($err, qr/another receiver is using it/, 'a spool belongs to one receiver');
+
+    IPC::Run::run([ $second->command ], '>', \$out, '2>', \$err, IPC::Run::timeout(60));
+    return $err;
 }
+
+like(refusal(), qr/another receiver is using it/, 'a spool belongs to one receiver');
+is((stat "$receiver->{dir}/spool")[2] & 07777, 0700, 'a directory that it makes is for itself');
+$receiver->stop;
+unlike($receiver->log_text, qr/spool directory/, 'of which it has nothing to say');
+
+# ------------------------------------------------------------------ a directory of others
+
+for my $mode (0770, 0702, 01777)
+{
+    chmod $mode, "$receiver->{dir}/spool" or die;
+    like(refusal(), qr/spool directory ".*" can be written to by others \(mode 0?@{[ sprintf '%o', $mode ]}\)/,
+        sprintf 'refuses to start with a spool of mode %04o', $mode);
+}
+chmod 0755, "$receiver->{dir}/spool" or die;
+$receiver->run;
+like($receiver->log_text, qr/warning: spool directory ".*" is open to others \(mode 0755\).*chmod go=/, 'mode 0755 gets a warning');
+is(send_some($receiver, 1), '200', 'and is used');
 $receiver->stop;
 
 # ------------------------------------------------------------------ failover

@@ -125,7 +125,7 @@ $node->safe_psql('postgres', q{DELETE FROM truust.webhooks});
 for my $how ('disk', 'file size')
 {
 	my @wrap = $how eq 'disk'
-		? ('unshare', '-rm', 'sh', '-c', 'mount -t tmpfs -o size=128k none "$0" && exec "$@"', PostgreSQL::Test::Utils::tempdir)
+		? ('unshare', '-rm', 'sh', '-c', 'mount -t tmpfs -o size=128k,mode=700 none "$0" && exec "$@"', PostgreSQL::Test::Utils::tempdir)
 		: ('sh', '-c', 'ulimit -f 256; exec "$@"', 'sh');
 
   SKIP:
