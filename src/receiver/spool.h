@@ -14,6 +14,7 @@
  *							segment name while the receiver is stopped, they
  *							are handed in again
  *	damaged-NNNN-OFFSET		bytes that were no records, kept for a person
+ *	damaged-NNNN			a whole segment with such bytes, where they could not be copied
  *	lock					held by the running receiver
  */
 #ifndef RECEIVER_SPOOL_H

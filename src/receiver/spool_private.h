@@ -55,8 +55,11 @@ extern void spool_segment_name(char *name, uint64_t number);
 extern bool spool_pread(int fd, void *to, size_t size, uint64_t offset);
 extern bool spool_pwrite(int fd, const void *from, size_t size, uint64_t offset);
 
-/* Keep bytes that are no records in a file of their own. */
-extern void spool_save_damaged(Spool *spool, uint64_t number, uint64_t offset,
+/*
+ * Keep bytes that are no records in a file of their own.  False where there is
+ * no room for it: then the whole segment is kept under a second name.
+ */
+extern bool spool_save_damaged(Spool *spool, uint64_t number, uint64_t offset,
 							   const unsigned char *bytes, size_t size);
 
 /* Find the segments in the directory; false if they cannot be read. */

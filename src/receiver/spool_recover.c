@@ -84,24 +84,55 @@ spool_pwrite(int fd, const void *from, size_t size, uint64_t offset)
 	return true;
 }
 
-void
+/* Write a new file, durably and whole or not at all; otherwise false with errno set. */
+static bool
+write_new_file(Spool *spool, const char *name, const unsigned char *bytes, size_t size)
+{
+	int	 fd = openat(spool->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	bool good;
+	int	 reason;
+
+	if (fd < 0)
+		return false;
+	good = spool_pwrite(fd, bytes, size, 0) && fsync(fd) == 0 && fsync(spool->dir_fd) == 0;
+	reason = errno;
+	close(fd);
+	if (!good)
+		unlinkat(spool->dir_fd, name, 0);
+	errno = reason;
+	return good;
+}
+
+bool
 spool_save_damaged(Spool *spool, uint64_t number, uint64_t offset, const unsigned char *bytes,
 				   size_t size)
 {
 	char name[SPOOL_NAME_SIZE];
-	int	 fd;
+	char segment[SPOOL_NAME_SIZE];
+	int	 reason;
 
 	metrics_add(spool_damaged, 1);
 	snprintf(name, sizeof(name), "damaged-%016" PRIx64 "-%" PRIu64, number, offset);
-	fd = openat(spool->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return; /* there from an earlier start */
-	if (!spool_pwrite(fd, bytes, size, 0))
-		log_warning("cannot keep damaged bytes in \"%s/%s\": %s", spool->dir, name,
-					strerror(errno));
-	close(fd);
-	log_error("spool: %zu bytes are not readable as webhooks; they are kept in \"%s/%s\"", size,
-			  spool->dir, name);
+	if (write_new_file(spool, name, bytes, size))
+	{
+		log_error("spool: %zu bytes are not readable as webhooks; they are kept in \"%s/%s\"", size,
+				  spool->dir, name);
+		return true;
+	}
+	if (errno == EEXIST)
+		return true; /* from an earlier start */
+	reason = errno;
+	/* A second name needs no room, and keeps the segment when the first is removed. */
+	snprintf(name, sizeof(name), "damaged-%016" PRIx64, number);
+	spool_segment_name(segment, number);
+	if (linkat(spool->dir_fd, segment, spool->dir_fd, name, 0) == 0 || errno == EEXIST)
+		log_error("spool: %zu bytes are not readable as webhooks, and cannot be copied (%s); "
+				  "\"%s/%s\" is their whole segment",
+				  size, strerror(reason), spool->dir, name);
+	else
+		log_error("spool: %zu bytes are not readable as webhooks, and cannot be kept in \"%s\": %s",
+				  size, spool->dir, strerror(reason));
+	return false;
 }
 
 static void
@@ -140,10 +171,11 @@ cut_tail(Spool *spool, int fd, const Segment *segment, const unsigned char *byte
 {
 	uint64_t lost = size - segment->size;
 
+	if (why == RECORD_BAD && !all_zero(bytes + segment->size, lost) &&
+		!spool_save_damaged(spool, segment->number, segment->size, bytes + segment->size, lost))
+		return true; /* it stays as it is: nothing is appended to it */
 	log_warning("spool: cut %" PRIu64 " bytes of a half-written record from segment %016" PRIx64,
 				lost, segment->number);
-	if (why == RECORD_BAD && !all_zero(bytes + segment->size, lost))
-		spool_save_damaged(spool, segment->number, segment->size, bytes + segment->size, lost);
 	if (ftruncate(fd, (off_t) segment->size) == 0 && fsync(fd) == 0)
 		return true;
 	log_error("cannot cut segment %016" PRIx64 " in \"%s\": %s", segment->number, spool->dir,

@@ -148,6 +148,15 @@ size_of(const char *path)
 	return stat(path, &state) == 0 ? state.st_size : -1;
 }
 
+static off_t
+size_of_file(const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return size_of(path);
+}
+
 static void
 write_at(const char *path, off_t offset, const void *bytes, size_t size)
 {
@@ -266,6 +275,34 @@ test_damage(void)
 	empty_dir();
 }
 
+/* Damage is found while nothing can be written: its bytes are there nevertheless, and whole. */
+static void
+test_damage_without_room(void)
+{
+	Spool		 *spool = spool_open(dir, LIMIT);
+	struct rlimit limit;
+	struct rlimit small;
+	off_t		  size;
+
+	append(spool, 1, 6);
+	spool_close(spool);
+	size = size_of(segment_path());
+	write_at(segment_path(), SPOOL_HEAD_SIZE, "\0\0\0\0", 4);
+	write_at(segment_path(), size - 1, "\0", 1);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	small = limit;
+	small.rlim_cur = 10;
+	setrlimit(RLIMIT_FSIZE, &small);
+	spool = spool_open(dir, LIMIT);
+	check(spool != NULL && drain(spool, 2, 5, 10), "damage without room for its bytes: the others");
+	setrlimit(RLIMIT_FSIZE, &limit);
+	spool_close(spool);
+	check(count_files(".seg") == 0 && count_files("damaged-") == 1 &&
+			  size_of_file("damaged-0000000000000001") == size,
+		  "its segment is kept as it was");
+	empty_dir();
+}
+
 static void
 test_limit(void)
 {
@@ -293,7 +330,6 @@ test_failing_disk(void)
 	struct rlimit limit;
 	struct rlimit small;
 
-	signal(SIGXFSZ, SIG_IGN);
 	append(spool, 1, 10);
 	getrlimit(RLIMIT_FSIZE, &limit);
 	small = limit;
@@ -342,10 +378,12 @@ main(void)
 {
 	if (mkdtemp(dir) == NULL)
 		return EXIT_FAILURE;
+	signal(SIGXFSZ, SIG_IGN);
 	test_checksum();
 	test_restart();
 	test_torn();
 	test_damage();
+	test_damage_without_room();
 	test_limit();
 	test_failing_disk();
 	test_set_aside();
