@@ -214,6 +214,8 @@ database_connect(Database *database)
 		return false;
 	}
 	PQsetNoticeReceiver(database->conn, ignore_notice, NULL);
+	/* The context of an error has the parameters where log_parameter_max_length_on_error says so. */
+	PQsetErrorContextVisibility(database->conn, PQSHOW_CONTEXT_NEVER);
 	if (PQstatus(database->conn) != CONNECTION_OK || !set_up_session(database))
 	{
 		set_message(database, PQerrorMessage(database->conn));

@@ -211,6 +211,18 @@ like($receiver->log_text, qr/refused a webhook of 2001 bytes: SQLSTATE 54000/, '
 ok(set_and_reconnect('RESET truust.max_webhook_size'), 'it goes on without the limit');
 is($receiver->send_hook('sized', 'x' x 2001), 200, 'and takes more');
 
+# ------------------------------------------------------------------ a server that puts parameters into its errors
+
+ok(set_and_reconnect('SET log_parameter_max_length_on_error = -1'), 'parameters in the context of errors');
+$node->safe_psql('postgres', q{
+    CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE '55000' USING MESSAGE = 'out of order'; END $$;
+    CREATE TRIGGER fail BEFORE INSERT ON truust.webhooks FOR EACH ROW EXECUTE FUNCTION fail()});
+is($receiver->send_hook('failing', 'secret of parameters'), 200, 'a webhook that the server cannot take now');
+ok(TruustReceiver::wait_for(sub { $receiver->log_text =~ /did not take a batch: .*out of order/ }), 'the log says why');
+unlike($receiver->log_text, qr/failing|\\x736563726574/, 'without what was sent');
+$node->safe_psql('postgres', 'DROP TRIGGER fail ON truust.webhooks');
+ok(set_and_reconnect('RESET log_parameter_max_length_on_error'), 'it is handed in');
+
 # ------------------------------------------------------------------ the role
 
 for my $sql ('SELECT FROM truust.webhooks', 'UPDATE truust.webhooks SET body = body', 'DELETE FROM truust.webhooks',
