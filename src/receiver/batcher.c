@@ -371,6 +371,13 @@ deliver_queue(Worker *worker)
 	size_t		   dealt;
 	DatabaseResult result;
 
+	if (!database_alive(worker->database))
+	{
+		/* Lost while it was idle: the rows can have another, or wait for a new one. */
+		set_up(worker, false);
+		pthread_cond_broadcast(&for_database);
+		return;
+	}
 	while (queue.first != NULL && (int) count < settings.batch_rows &&
 		   (count == 0 || bytes + webhook_size(queue.first) <= BATCH_BYTES))
 	{

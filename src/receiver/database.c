@@ -235,15 +235,22 @@ database_usable(const Database *database)
 bool
 database_alive(Database *database)
 {
+	struct pollfd look = {.events = POLLIN};
+
 	if (!database_usable(database))
 		return false;
 	if (PQtransactionStatus(database->conn) == PQTRANS_ACTIVE)
 		return true;
-	if (!PQconsumeInput(database->conn) || PQstatus(database->conn) != CONNECTION_OK)
+	do
 	{
-		set_message(database, PQerrorMessage(database->conn));
-		database->broken = true;
-	}
+		/* The end of the connection comes behind the server's last words. */
+		if (!PQconsumeInput(database->conn) || PQstatus(database->conn) != CONNECTION_OK)
+		{
+			set_message(database, PQerrorMessage(database->conn));
+			database->broken = true;
+		}
+		look.fd = PQsocket(database->conn);
+	} while (!database->broken && poll(&look, 1, 0) > 0);
 	return !database->broken;
 }
 

@@ -46,6 +46,17 @@ sub stored
         "SELECT string_agg(split_part(convert_from(body, 'UTF8'), ' ', 1), ' ' ORDER BY id) FROM truust.webhooks");
 }
 
+# Close the receiver's connections, and wait until they are.
+sub end_sessions
+{
+    my $hook = q{FROM pg_stat_activity WHERE usename = 'hook'};
+    my ($pids) = $node->safe_psql('postgres', "SET default_transaction_read_only = off; SELECT string_agg(pid::text, ',') $hook");
+
+    $node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) $hook");
+    TruustReceiver::wait_for(sub { !grep { -e "/proc/$_" } split /,/, $pids });
+    return;
+}
+
 sub segments
 {
     my ($receiver) = @_;
@@ -304,6 +315,17 @@ is(health($receiver), '503 down off', 'health says so');
 $node->start;
 ok($receiver->wait_for_metric('database_up', sub { $_ == 1 }), 'the database is back');
 is(send_some($receiver, 3), '200', 'and used');
+is(stored(), "@taken", 'what was answered 200 is there');
+$receiver->stop;
+
+# Connections that were lost while they were idle are found before something is sent.
+$receiver = TruustReceiver->start(node => $node, spool => 0);
+for my $round (1 .. 4)
+{
+    $receiver->wait_for_metric('database_connections', sub { $_ == 2 });
+    end_sessions();
+    is(send_some($receiver, 1), '200', "round $round: a webhook right after idle connections were closed");
+}
 is(stored(), "@taken", 'what was answered 200 is there');
 $receiver->stop;
 
