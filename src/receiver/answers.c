@@ -118,7 +118,7 @@ answer_text(struct MHD_Connection *connection, unsigned status, char *text, cons
 enum MHD_Result
 answer_health(struct MHD_Connection *connection, const Gauges *gauges)
 {
-	bool		good = gauges->database_up || (gauges->spool_used && !gauges->spool_full);
+	bool		good = gauges->spooling ? !gauges->spool_full : gauges->database_up;
 	const char *spool = !gauges->spool_used			 ? "off"
 						: gauges->spool_full		 ? "full"
 						: gauges->spool_records == 0 ? "empty"

@@ -329,6 +329,24 @@ for my $round (1 .. 4)
 is(stored(), "@taken", 'what was answered 200 is there');
 $receiver->stop;
 
+# The database is up, but the spool cannot be handed in, and is full: nothing is taken.
+empty_table();
+$node->safe_psql('postgres', 'CREATE TRIGGER refuse_evil BEFORE INSERT ON truust.webhooks FOR EACH ROW EXECUTE FUNCTION refuse_evil()');
+$receiver = TruustReceiver->start(node => $node, args => [ '--spool-limit', '16k' ]);
+$receiver->wait_until_drained;
+$node->stop('fast');
+mkdir "$receiver->{dir}/spool/refused.seg" or die;
+is($receiver->send_hook('evil', 'evil 4'), 200, 'one that will be refused, with no place for it');
+$node->start;
+ok($receiver->wait_for_metric('refused_total', sub { $_ >= 1 }), 'it holds up the spool');
+is(send_some($receiver, 40, 1000), '200 503', 'which becomes full');
+is(health($receiver), '503 up full', 'health says that nothing is taken');
+rmdir "$receiver->{dir}/spool/refused.seg" or die;
+ok($receiver->wait_until_drained, 'handed in');
+is(health($receiver), '200 up empty', 'health is back');
+$receiver->stop;
+$node->safe_psql('postgres', 'DROP TRIGGER refuse_evil ON truust.webhooks');
+
 # ------------------------------------------------------------------ two receivers, one spool
 
 $receiver = TruustReceiver->start(node => $node);
