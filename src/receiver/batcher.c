@@ -22,8 +22,9 @@
 #define IDLE_CHECK_MS 1000			   /* how often an idle connection is looked at */
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
-#define SETTLE_FACTOR 10 /* a slow statement is given up after this many timeouts */
-#define COMMIT_MIN_MS 50 /* a statement gets at least this much time */
+#define SETTLE_FACTOR 10   /* a slow statement is given up after this many timeouts */
+#define SETTLE_STEP_MS 200 /* and looked after so often until then */
+#define COMMIT_MIN_MS 50   /* a statement gets at least this much time */
 #define STOP_WAIT_S 2
 
 typedef struct Worker
@@ -31,7 +32,7 @@ typedef struct Worker
 	pthread_t thread;
 	bool	  started;
 	Database *database;
-	bool	  up; /* connected, and the last statement worked */
+	bool	  up; /* connected, and the last statement could write */
 	int		  backoff_ms;
 	int64_t	  retry_at; /* monotonic: not before this again */
 	Webhook **rows;		/* room for one batch */
@@ -63,9 +64,10 @@ static bool	 drain_singly; /* ... and takes row by row; the drainer's own */
 static bool	 stopping;
 static bool	 announced; /* the log says that the spool is in use */
 static int	 workers_up;
-static int	 workers_tried; /* that have tried to connect at least once */
+static int	 workers_tried; /* that have tried to get ready at least once */
 
 static LogThrottle connect_failure;
+static LogThrottle probe_failure;
 static LogThrottle batch_failure;
 static LogThrottle row_refused;
 
@@ -191,7 +193,7 @@ batcher_submit(Webhook *webhook)
 	pthread_mutex_unlock(&mutex);
 }
 
-/* --- database threads: connection --- */
+/* --- database threads: whether they work --- */
 
 /* Note whether this worker's database works.  Locked. */
 static void
@@ -218,51 +220,20 @@ back_off(Worker *worker)
 	worker->retry_at = clock_monotonic_us() + pause * INT64_C(1000);
 }
 
-/* Connect, unless it is too early for that.  Called and left locked. */
-static void
-reconnect(Worker *worker)
-{
-	bool connected;
-
-	set_up(worker, false);
-	if (clock_monotonic_us() < worker->retry_at)
-	{
-		wait_until(&for_database, worker->retry_at);
-		return;
-	}
-	pthread_mutex_unlock(&mutex);
-	connected = database_connect(worker->database);
-	if (connected)
-	{
-		metrics_add(database_connects, 1);
-		log_info("connected to the database");
-	}
-	else if (log_due(&connect_failure, 60))
-		log_error("cannot connect to the database: %s", database_message(worker->database));
-	pthread_mutex_lock(&mutex);
-	workers_tried++;
-	if (connected)
-		set_up(worker, true);
-	else
-		back_off(worker);
-	pthread_cond_broadcast(&for_database);
-}
-
-/* --- database threads: batches --- */
-
 /*
  * A statement did not answer in time and its rows are elsewhere by now.  Wait
- * for it, since a new connection would only queue up behind it; in the end
- * give the connection up.
+ * for its result, since a new connection would only queue up behind it; in the
+ * end give the connection up.
  */
-static void
+static DatabaseResult
 settle(Worker *worker)
 {
 	int64_t begin = clock_monotonic_us();
 
 	for (;;)
 	{
-		bool stop;
+		DatabaseResult result;
+		bool		   stop;
 
 		pthread_mutex_lock(&mutex);
 		stop = stopping;
@@ -270,11 +241,67 @@ settle(Worker *worker)
 		if (stop || clock_monotonic_us() - begin >
 						settings.database_timeout_ms * INT64_C(1000) * SETTLE_FACTOR)
 			break;
-		if (database_settle(worker->database, 200) != DATABASE_SLOW)
-			return;
+		result = database_settle(worker->database, SETTLE_STEP_MS);
+		if (result != DATABASE_SLOW)
+			return result;
 	}
 	database_close(worker->database);
+	return DATABASE_SLOW;
 }
+
+/* --- database threads: getting ready --- */
+
+static bool
+connect_worker(Worker *worker)
+{
+	if (database_connect(worker->database))
+	{
+		metrics_add(database_connects, 1);
+		log_info("connected to the database");
+		return true;
+	}
+	if (log_due(&connect_failure, 60))
+		log_error("cannot connect to the database: %s", database_message(worker->database));
+	return false;
+}
+
+/*
+ * Does the database take writes?  It may be a standby or read-only, and a
+ * batch that failed says nothing of now.  One that has something against the
+ * rows takes them.
+ */
+static bool
+can_write(Worker *worker)
+{
+	DatabaseResult result = database_probe(worker->database, SETTLE_STEP_MS);
+
+	if (result == DATABASE_SLOW)
+		result = settle(worker);
+	if (result != DATABASE_FAILED && result != DATABASE_LOST && result != DATABASE_SLOW)
+		return true;
+	if (log_due(&probe_failure, 60))
+		log_error("the database cannot be written to: %s", database_message(worker->database));
+	return false;
+}
+
+/* Connect if need be, and see whether it can be written to.  Called and left locked. */
+static void
+get_ready(Worker *worker)
+{
+	bool ready;
+
+	pthread_mutex_unlock(&mutex);
+	ready = (database_usable(worker->database) || connect_worker(worker)) && can_write(worker);
+	pthread_mutex_lock(&mutex);
+	workers_tried++;
+	if (ready)
+		set_up(worker, true);
+	else
+		back_off(worker);
+	pthread_cond_broadcast(&for_database);
+}
+
+/* --- database threads: batches --- */
 
 /* Insert, waiting until `until` (monotonic), but not less than a statement needs. */
 static DatabaseResult
@@ -326,7 +353,10 @@ deliver(Worker *worker, Webhook **rows, size_t count, int64_t until, DatabaseRes
 	return dealt;
 }
 
-/* Log why a batch failed and see to the connection.  Left locked. */
+/*
+ * Log why a batch failed and see to the connection.  The others are to prove
+ * themselves as well: what failed may be the server.  Left locked.
+ */
 static void
 after_failure(Worker *worker, DatabaseResult result)
 {
@@ -335,8 +365,10 @@ after_failure(Worker *worker, DatabaseResult result)
 		log_error("the database did not take a batch: %s", database_message(worker->database));
 	pthread_mutex_lock(&mutex);
 	back_off(worker);
-	set_up(worker, false);
+	for (int i = 0; i < settings.connections; i++)
+		set_up(&workers[i], false);
 	begin_spooling();
+	pthread_cond_broadcast(&for_database);
 	if (result == DATABASE_SLOW)
 	{
 		pthread_mutex_unlock(&mutex);
@@ -521,11 +553,11 @@ database_main(void *arg)
 		int64_t now = clock_monotonic_us();
 
 		if (!database_usable(worker->database))
-			reconnect(worker);
-		else if (now < worker->retry_at)
+			set_up(worker, false);
+		if (now < worker->retry_at)
 			wait_until(&for_database, worker->retry_at);
 		else if (!worker->up)
-			set_up(worker, true);
+			get_ready(worker);
 		else if (spooling && !draining)
 			drain(worker);
 		else if (!spooling && queue.first != NULL)

@@ -533,6 +533,12 @@ database_insert(Database *database, Webhook *const *rows, size_t count, bool pla
 }
 
 DatabaseResult
+database_probe(Database *database, int timeout_ms)
+{
+	return database_insert(database, NULL, 0, false, timeout_ms);
+}
+
+DatabaseResult
 database_settle(Database *database, int timeout_ms)
 {
 	return wait_for_result(database, clock_monotonic_us() + timeout_ms * INT64_C(1000));

@@ -64,6 +64,13 @@ extern DatabaseResult database_insert(Database *database, Webhook *const *rows, 
 									  bool plain, int timeout_ms);
 
 /*
+ * Insert nothing, to see whether the database takes writes and lets this role
+ * make them.  What is not allowed on a standby or in a read-only transaction is
+ * refused without a row, too.
+ */
+extern DatabaseResult database_probe(Database *database, int timeout_ms);
+
+/*
  * After DATABASE_SLOW: wait `timeout_ms` more for the result.  While it is
  * DATABASE_SLOW nothing else can be sent on the connection.
  */

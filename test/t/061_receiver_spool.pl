@@ -11,6 +11,7 @@ use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(sleep);
 use TruustReceiver;
 
 my $node = TruustReceiver::new_node('spool', init => { allows_streaming => 1 });
@@ -329,6 +330,47 @@ for my $round (1 .. 4)
 is(stored(), "@taken", 'what was answered 200 is there');
 $receiver->stop;
 
+# A table that nothing can be written to: the database is down until it is known to take writes, webhooks or not.
+sub stays_down
+{
+    my ($receiver, $name) = @_;
+    my %seen;
+
+    is(send_some($receiver, 1), '503', "$name: answered 503");
+    $receiver->wait_for_metric('database_up', sub { $_ == 0 });
+    for (1 .. 30)
+    {
+        $seen{ health($receiver) } = 1;
+        sleep 0.05;
+    }
+    is(join(', ', keys %seen), '503 down off', "$name: the database is down, also after a while");
+    is($receiver->metric('database_up'), 0, "$name: as a metric, too");
+    return;
+}
+
+$receiver = TruustReceiver->start(dsn => TruustReceiver::dsn($node) . ' target_session_attrs=any', spool => 0,
+    args => [ '--database-timeout', '200ms' ]);
+my $begin = 'SET default_transaction_read_only = off; ALTER DATABASE postgres';
+is(health($receiver), '200 up off', 'a database that takes writes');
+$node->safe_psql('postgres', "$begin SET default_transaction_read_only = on");
+end_sessions();
+stays_down($receiver, 'read-only');
+like($receiver->log_text, qr/cannot be written to: ERROR:  cannot execute INSERT in a read-only transaction/, 'the log says why');
+$node->safe_psql('postgres', "$begin RESET default_transaction_read_only");
+ok($receiver->wait_for_metric('database_up', sub { $_ == 1 }), 'writable again, it is up without a webhook');
+is(send_some($receiver, 3), '200', 'and used');
+ok($receiver->wait_for_metric('database_connections', sub { $_ == 2 }), 'with both connections');
+
+$node->safe_psql('postgres', q{
+    CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE '55000' USING MESSAGE = 'out of order'; END $$;
+    CREATE TRIGGER fail BEFORE INSERT ON truust.webhooks EXECUTE FUNCTION fail()});
+stays_down($receiver, 'failing writes on good connections');
+$node->safe_psql('postgres', 'DROP TRIGGER fail ON truust.webhooks');
+ok($receiver->wait_for_metric('database_up', sub { $_ == 1 }), 'they work again: it is up');
+is(send_some($receiver, 3), '200', 'and used');
+is(stored(), "@taken", 'what was answered 200 is there');
+$receiver->stop;
+
 # The database is up, but the spool cannot be handed in, and is full: nothing is taken.
 empty_table();
 $node->safe_psql('postgres', 'CREATE TRIGGER refuse_evil BEFORE INSERT ON truust.webhooks FOR EACH ROW EXECUTE FUNCTION refuse_evil()');
@@ -393,6 +435,9 @@ $receiver->wait_until_drained;
 is(send_some($receiver, 5), '200', 'of two hosts the writable one is used');
 is(stored(), "@taken", 'the first is a standby');
 $node->wait_for_catchup($standby);
+my $reader = TruustReceiver->start(dsn => TruustReceiver::dsn($standby) . ' target_session_attrs=any', spool => 0);
+is(health($reader), '503 down off', 'a standby alone is a database that is down');
+$reader->stop;
 $node->stop('fast');
 is(send_some($receiver, 10), '200', 'the primary is gone');
 $standby->promote;
