@@ -44,31 +44,18 @@ open_directory(Spool *spool)
 	return spool->dir_fd >= 0 && (!created || syncfs(spool->dir_fd) == 0);
 }
 
-/* Who else than its owner can get at the directory? */
-static bool
-check_mode(const Spool *spool)
+/* Who else than its owner can get at the directory?  Only said: an update must not stop a receiver that works. */
+static void
+warn_of_others(const Spool *spool)
 {
 	struct stat state;
 
-	if (fstat(spool->dir_fd, &state) != 0)
-	{
-		log_error("cannot look at spool directory \"%s\": %s", spool->dir, strerror(errno));
-		return false;
-	}
-	if (state.st_mode & (S_IWGRP | S_IWOTH))
-	{
-		log_error(
-			"spool directory \"%s\" can be written to by others (mode %04o), who could add and "
-			"remove webhooks; chmod go= it, or name a directory in it that is not there yet",
-			spool->dir, state.st_mode & 07777);
-		return false;
-	}
-	if (state.st_mode & (S_IRWXG | S_IRWXO))
-		log_warning(
-			"spool directory \"%s\" is open to others (mode %04o), who can see what is in it; "
-			"chmod go= it",
-			spool->dir, state.st_mode & 07777);
-	return true;
+	if (fstat(spool->dir_fd, &state) != 0 || (state.st_mode & (S_IRWXG | S_IRWXO)) == 0)
+		return;
+	log_warning("spool directory \"%s\" is open to others (mode %04o), who can %s; chmod go= it",
+				spool->dir, state.st_mode & 07777,
+				state.st_mode & (S_IWGRP | S_IWOTH) ? "add and remove webhooks"
+													: "see what is in it");
 }
 
 static bool
@@ -100,8 +87,12 @@ spool_open(const char *dir, uint64_t limit)
 												   : limit / 8;
 	if (spool->dir == NULL || !open_directory(spool))
 		log_error("cannot use spool directory \"%s\": %s", dir, strerror(errno));
-	else if (check_mode(spool) && open_files(spool) && spool_recover(spool))
-		return spool;
+	else
+	{
+		warn_of_others(spool);
+		if (open_files(spool) && spool_recover(spool))
+			return spool;
+	}
 	spool_close(spool);
 	return NULL;
 }
