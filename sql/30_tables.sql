@@ -226,6 +226,6 @@ COMMENT ON TABLE truust.attachments IS 'Merchant tables that truust_attach() tie
 COMMENT ON COLUMN truust.attachments.relation IS 'the attached table';
 COMMENT ON COLUMN truust.attachments.key_columns IS 'columns of its primary key, by which a row is found again';
 COMMENT ON COLUMN truust.attachments.args IS 'parameters of create_order, each with the column that it is taken from';
-COMMENT ON COLUMN truust.attachments.role IS 'role that attached it: requests are sent with its key, and the table is written with its rights';
+COMMENT ON COLUMN truust.attachments.role IS 'role that attached it: requests are sent with its key, and the table is written with its rights; empty: detached, and kept while requests that came of it are not over';
 COMMENT ON COLUMN truust.attachments.search_path IS 'search_path of the attaching session, in force while the table is written';
 COMMENT ON COLUMN truust.attachments.index_name IS 'index on the order''s id that truust_attach() made, and truust_detach() drops';

@@ -7,36 +7,39 @@
  * that PostgreSQL itself decides who may put a trigger on it and write it;
  * only truust.attachments is written as its owner.  Everything that would make
  * a later insert or a later answer fail is looked for now: columns, types,
- * the primary key, the rights to write, the key of the account.
+ * the primary key (attach_check.c), the rights to write, the key of the account.
+ *
+ * The row of a detached table stays while requests that came of the table are
+ * not over, without a role: what comes of them must not be lost in silence, and
+ * is written when the table is attached again, which takes this row.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_index.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "parser/parse_coerce.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
+#include "utils/varlena.h"
 
 #include "attach_map.h"
 #include "compat.h"
 #include "credentials.h"
-#include "json.h"
 #include "owner.h"
 #include "statement.h"
 
@@ -45,208 +48,7 @@ PG_FUNCTION_INFO_V1(truust_detach);
 
 #define TRIGGER_NAME "truust_attached"
 
-/* ---------------------------------------------------------------- checks */
-
-static void
-check_relation(Relation relation)
-{
-	char kind = relation->rd_rel->relkind;
-
-	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is not a table", RelationGetRelationName(relation)),
-						errhint("An ordinary or a partitioned table can be attached.")));
-	if (relation->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 errmsg("temporary table \"%s\" cannot be attached", RelationGetRelationName(relation)),
-			 errdetail("The worker, which writes the order's id into it, cannot see it.")));
-	if (relation->rd_rel->relispartition)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is a partition", RelationGetRelationName(relation)),
-				 errhint("Attach the partitioned table: that takes in all its partitions.")));
-}
-
-/* The columns of the primary key. */
-static void
-find_keys(Relation relation, TruustAttachment *attachment)
-{
-	Oid		 index_oid = InvalidOid;
-	Relation index;
-
-	(void) RelationGetIndexList(relation); /* fills in rd_pkindex */
-	index_oid = relation->rd_pkindex;
-	if (!OidIsValid(index_oid))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("table \"%s\" has no primary key", RelationGetRelationName(relation)),
-				 errdetail("A row is found again by it when its order has been made."),
-				 errhint("ALTER TABLE %s ADD PRIMARY KEY (...);",
-						 truust_relation_name(attachment->relation))));
-	index = index_open(index_oid, AccessShareLock);
-	attachment->n_keys = IndexRelationGetNumberOfKeyAttributes(index);
-	attachment->keys = palloc(sizeof(char *) * attachment->n_keys);
-	for (int i = 0; i < attachment->n_keys; i++)
-		attachment->keys[i] =
-			get_attname(attachment->relation, index->rd_index->indkey.values[i], false);
-	index_close(index, AccessShareLock);
-}
-
-static void
-refuse_arg(const char *name, const char *problem, const char *hint)
-{
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("args of truust_attach: parameter \"%s\" %s", name, problem),
-					errhint("%s", hint)));
-}
-
-/* args is an object of texts that name parameters of create_order. */
-static void
-check_args(Jsonb *args, TruustAttachment *attachment)
-{
-	const TruustSignature *signature =
-		truust_endpoint_signature(truust_endpoint_find("create_order"));
-	JsonbIterator	  *it;
-	JsonbIteratorToken token;
-	JsonbValue		   v;
-	char			  *name = NULL;
-
-	if (!JB_ROOT_IS_OBJECT(args))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("args of truust_attach is not a JSON object"),
-						errhint("Give the column of each parameter: {\"name\": \"title\", "
-								"\"value\": \"total\"}.")));
-	it = JsonbIteratorInit(&args->root);
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-	{
-		bool known = false;
-
-		if (token == WJB_VALUE && v.type != jbvString)
-			refuse_arg(name, "does not name a column", "Give the column's name as a text.");
-		if (token != WJB_KEY)
-			continue;
-		name = pnstrdup(v.val.string.val, v.val.string.len);
-		for (int i = 0; i < signature->n_parameters; i++)
-			known |= strcmp(signature->parameters[i].name, name) == 0 &&
-					 signature->parameters[i].place != TRUUST_IN_CLIENT;
-		if (!known)
-			refuse_arg(name, "is none of create_order",
-					   "\\df truust_create_order shows the parameters.");
-	}
-	attachment->n_mappings = truust_mappings_of(args, &attachment->mappings);
-	for (int i = 0; i < signature->n_parameters; i++)
-		if (signature->parameters[i].required &&
-			truust_json_get_text(args, signature->parameters[i].name) == NULL)
-			refuse_arg(signature->parameters[i].name, "is missing",
-					   "create_order requires it: name a column for it.");
-}
-
-/* Whether SQL can convert one type into another, explicitly. */
-static bool
-converts(Oid from, Oid to)
-{
-	Oid function;
-
-	if (getBaseType(from) == getBaseType(to))
-		return true;
-	return find_coercion_pathway(to, getBaseType(from), COERCION_EXPLICIT, &function) !=
-		   COERCION_PATH_NONE;
-}
-
-/* A column that a parameter is taken from. */
-static void
-check_source(const TruustAttachment *attachment, const TruustMapping *mapping)
-{
-	Oid relation = attachment->relation;
-	Oid type;
-	Oid base;
-
-	if (get_attnum(relation, mapping->column) <= 0)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-						errmsg("table %s has no column \"%s\"", truust_relation_name(relation),
-							   mapping->column),
-						errdetail("args of truust_attach() takes parameter \"%s\" from it.",
-								  mapping->parameter->name),
-						errhint("args maps parameters to columns, not to expressions. For a "
-								"computed value add a generated column, for example: ADD total "
-								"numeric GENERATED ALWAYS AS (total_cents / 100.0) STORED.")));
-	type = get_atttype(relation, get_attnum(relation, mapping->column));
-	base = getBaseType(type);
-	if (mapping->parameter->type == NUMERICOID && (base == FLOAT4OID || base == FLOAT8OID))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("column \"%s\" of table %s is of type %s, which does not hold money exactly",
-					mapping->column, truust_relation_name(relation), format_type_be(type)),
-			 errhint("Make it numeric.")));
-	if (!converts(type, mapping->parameter->type))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of table %s is of type %s, which cannot become parameter "
-						"\"%s\" of type %s",
-						mapping->column, truust_relation_name(relation), format_type_be(type),
-						mapping->parameter->name, format_type_be(mapping->parameter->type))));
-}
-
-/* A column that something is written into. */
-static void
-check_target(const TruustAttachment *attachment, const char *column, Oid value_type,
-			 const char *what)
-{
-	Oid				  type = truust_attached_column_type(attachment->relation, column, what);
-	HeapTuple		  tuple = SearchSysCacheAttName(attachment->relation, column);
-	Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT(tuple);
-	bool			  generated = form->attgenerated != '\0' || form->attidentity != '\0';
-	bool			  not_null = form->attnotnull;
-
-	ReleaseSysCache(tuple);
-	if (generated)
-		ereport(ERROR, (errcode(ERRCODE_GENERATED_ALWAYS),
-						errmsg("column \"%s\" of table %s is generated and cannot hold %s", column,
-							   truust_relation_name(attachment->relation), what)));
-	if (not_null && value_type == INT8OID)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-						errmsg("column \"%s\" of table %s must allow nulls", column,
-							   truust_relation_name(attachment->relation)),
-						errdetail("It is null until the order has been made, and a row inserted "
-								  "with a value in it is not sent.")));
-	if (!converts(value_type, type))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of table %s is of type %s, which cannot hold %s", column,
-						truust_relation_name(attachment->relation), format_type_be(type), what)));
-}
-
-static void
-check_order_id_type(const TruustAttachment *attachment)
-{
-	Oid type = getBaseType(
-		truust_attached_column_type(attachment->relation, attachment->order_id, "the order's id"));
-
-	if (type != INT8OID && type != INT4OID && type != NUMERICOID && type != TEXTOID &&
-		type != VARCHAROID)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of table %s is of type %s, which cannot hold the order's id",
-						attachment->order_id, truust_relation_name(attachment->relation),
-						format_type_be(type)),
-				 errhint("Make it bigint.")));
-}
-
-static void
-check_columns(const TruustAttachment *attachment)
-{
-	for (int i = 0; i < attachment->n_mappings; i++)
-		check_source(attachment, &attachment->mappings[i]);
-	check_order_id_type(attachment);
-	check_target(attachment, attachment->order_id, INT8OID, "the order's id");
-	if (attachment->status)
-		check_target(attachment, attachment->status, TEXTOID, "the order's status");
-	if (attachment->link)
-		check_target(attachment, attachment->link, TEXTOID, "the buyer's link");
-}
+/* ---------------------------------------------------------------- attach */
 
 /* Run the statements that will fill in rows, on none: SQL itself says what is wrong. */
 static void
@@ -262,8 +64,6 @@ rehearse(const TruustAttachment *attachment)
 	if (update)
 		SPI_execute_with_args(update, 3, update_types, values, "nnn", false, 0);
 }
-
-/* ---------------------------------------------------------------- attach */
 
 static Datum
 names_array(char **names, int n)
@@ -286,19 +86,24 @@ name_or_null(const char *name, bool *isnull)
 static int64
 insert_attachment(const TruustAttachment *attachment, Jsonb *args)
 {
-	static TruustStatement query = {"INSERT INTO truust.attachments (relation, key_columns, args, "
-									"order_id_column, status_column,"
-									" link_column, server, role, search_path, index_name)"
-									" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT "
-									"(relation) DO NOTHING RETURNING id",
-									10,
-									{REGCLASSOID, NAMEARRAYOID, JSONBOID, NAMEOID, NAMEOID, NAMEOID,
-									 TEXTOID, NAMEOID, TEXTOID, TEXTOID}};
-	Datum				   values[10];
-	bool				   nulls[10] = {false};
-	bool				   isnull;
-	TruustRoleState		   state;
-	uint64				   n;
+	static TruustStatement query = {
+		"INSERT INTO truust.attachments AS a (relation, key_columns, args, order_id_column,"
+		" status_column, link_column, server, role, search_path, index_name)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+		" ON CONFLICT (relation) DO UPDATE SET key_columns = excluded.key_columns,"
+		" args = excluded.args, order_id_column = excluded.order_id_column,"
+		" status_column = excluded.status_column, link_column = excluded.link_column,"
+		" server = excluded.server, role = excluded.role, search_path = excluded.search_path,"
+		" index_name = excluded.index_name, created_at = pg_catalog.now()"
+		" WHERE a.role = '' RETURNING a.id",
+		10,
+		{REGCLASSOID, NAMEARRAYOID, JSONBOID, NAMEOID, NAMEOID, NAMEOID, TEXTOID, NAMEOID, TEXTOID,
+		 TEXTOID}};
+	Datum			values[10];
+	bool			nulls[10] = {false};
+	bool			isnull;
+	TruustRoleState state;
+	uint64			n;
 
 	values[0] = ObjectIdGetDatum(attachment->relation);
 	values[1] = names_array(attachment->keys, attachment->n_keys);
@@ -425,10 +230,7 @@ truust_attach(PG_FUNCTION_ARGS)
 
 	relation = table_open(attachment.relation, ShareRowExclusiveLock);
 	partitioned = relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
-	check_relation(relation);
-	find_keys(relation, &attachment);
-	check_args(args, &attachment);
-	check_columns(&attachment);
+	truust_attachment_check(&attachment, relation, args);
 	indexed = has_index(relation, attachment.order_id);
 	table_close(relation, NoLock);
 
@@ -443,15 +245,26 @@ truust_attach(PG_FUNCTION_ARGS)
 
 /* ---------------------------------------------------------------- detach */
 
-/*
- * Take the attachment out of the table; NULL: it is not attached.  What is
- * still queued for it is sent, but no longer written back.
- */
-static TruustAttachment *
-delete_attachment(Oid relation)
+void
+truust_attached_tidy(void)
 {
-	static TruustStatement query = {"DELETE FROM truust.attachments a WHERE a.relation = $1 "
-									"RETURNING " TRUUST_ATTACHMENT_COLUMNS,
+	static TruustStatement query = {
+		"DELETE FROM truust.attachments a WHERE (a.role = ''"
+		" OR NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.relation))"
+		" AND NOT EXISTS (SELECT FROM truust.requests r WHERE r.attachment_id = a.id"
+		" AND (r.state = 'queued' OR r.state = 'sending' OR r.state = 'uncertain'"
+		" OR r.done_state = 'pending' OR r.done_state = 'dead'))",
+		0};
+
+	truust_statement_run(&query, NULL, NULL, 0);
+}
+
+/* The attachment of a table; one that has ended is none. */
+static TruustAttachment *
+find_attachment(Oid relation)
+{
+	static TruustStatement query = {"SELECT " TRUUST_ATTACHMENT_COLUMNS " FROM truust.attachments a"
+									" WHERE a.relation = $1 AND a.role <> ''",
 									1,
 									{REGCLASSOID}};
 	Datum				   value = ObjectIdGetDatum(relation);
@@ -462,7 +275,90 @@ delete_attachment(Oid relation)
 	if (truust_statement_run(&query, &value, NULL, 0) > 0)
 		attachment = truust_attachment_read(0);
 	truust_owner_leave(&state);
+	if (attachment == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						get_rel_name(relation)
+							? errmsg("table %s is not attached", truust_relation_name(relation))
+							: errmsg("table with OID %u is not attached", relation)));
 	return attachment;
+}
+
+/* The attachment ends; its row stays while it is needed. */
+static void
+end_attachment(int64 id)
+{
+	static TruustStatement query = {"UPDATE truust.attachments a SET role = '', index_name = NULL"
+									" WHERE a.id = $1 AND a.role <> ''",
+									1,
+									{INT8OID}};
+	Datum				   value = Int64GetDatum(id);
+	TruustRoleState		   state;
+
+	truust_owner_enter(&state, true);
+	truust_statement_run(&query, &value, NULL, 0);
+	truust_attached_tidy();
+	truust_owner_leave(&state);
+}
+
+/*
+ * Whoever attached the table may detach it too, which DROP TRIGGER would leave
+ * to the table's owner.
+ */
+static void
+check_may_detach(const TruustAttachment *attachment)
+{
+	Oid role = get_role_oid(attachment->role, true);
+
+	if (!truust_owns_relation(attachment->relation, GetUserId()) &&
+		!(OidIsValid(role) && has_privs_of_role(GetUserId(), role)))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(attachment->relation));
+}
+
+static bool
+is_ours(const Trigger *trigger)
+{
+	const char *function = get_func_name(trigger->tgfoid);
+	const char *schema = get_namespace_name(get_func_namespace(trigger->tgfoid));
+
+	return function && schema && strcmp(function, "attached") == 0 && strcmp(schema, "truust") == 0;
+}
+
+static void
+drop_triggers(Oid table)
+{
+	Relation  relation = table_open(table, NoLock);
+	List	 *found = NIL;
+	ListCell *lc;
+
+	for (int i = 0; relation->trigdesc && i < relation->trigdesc->numtriggers; i++)
+		if (is_ours(&relation->trigdesc->triggers[i]))
+			found = lappend_oid(found, relation->trigdesc->triggers[i].tgoid);
+	table_close(relation, NoLock);
+	foreach (lc, found)
+	{
+		ObjectAddress trigger;
+
+		ObjectAddressSet(trigger, TriggerRelationId, lfirst_oid(lc));
+		performDeletion(&trigger, DROP_RESTRICT, 0);
+	}
+}
+
+/* The index that truust_attach() made, if it is still there and the caller may. */
+static void
+drop_index(const TruustAttachment *attachment)
+{
+	Oid index;
+
+	if (attachment->index_name == NULL || !truust_owns_relation(attachment->relation, GetUserId()))
+		return;
+	index = RangeVarGetRelid(
+		makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(attachment->index_name))),
+		NoLock, true);
+	if (OidIsValid(index) &&
+		(get_rel_relkind(index) == RELKIND_INDEX ||
+		 get_rel_relkind(index) == RELKIND_PARTITIONED_INDEX) &&
+		IndexGetRelation(index, true) == attachment->relation)
+		run_utility(psprintf("DROP INDEX %s", attachment->index_name));
 }
 
 /* truust_detach(relation) */
@@ -473,14 +369,16 @@ truust_detach(PG_FUNCTION_ARGS)
 	TruustAttachment *attachment;
 
 	SPI_connect();
-	attachment = delete_attachment(relation);
-	if (attachment == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("table %s is not attached", truust_relation_name(relation))));
-	run_utility(
-		psprintf("DROP TRIGGER IF EXISTS " TRIGGER_NAME " ON %s", truust_relation_name(relation)));
-	if (attachment->index_name)
-		run_utility(psprintf("DROP INDEX IF EXISTS %s", attachment->index_name));
+	attachment = find_attachment(relation);
+	if (get_rel_name(relation))
+	{
+		check_may_detach(attachment);
+		LockRelationOid(relation, AccessExclusiveLock); /* waits for rows being inserted */
+		attachment = find_attachment(relation);
+		drop_triggers(relation);
+		drop_index(attachment);
+	}
+	end_attachment(attachment->id);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -16,8 +16,13 @@
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "parser/parse_coerce.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/bytea.h"
+#include "utils/float.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -39,10 +44,22 @@ truust_relation_name(Oid relation)
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
 }
 
-char *
-truust_type_name(Oid type)
+/* A type's name for SQL; typmod -1: of any length. */
+static char *
+type_name(Oid type, int32 typmod)
 {
-	return format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+	return format_type_extended(type, typmod,
+								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+bool
+truust_is_string_type(Oid type)
+{
+	char category;
+	bool preferred;
+
+	get_type_category_preferred(getBaseType(type), &category, &preferred);
+	return category == TYPCATEGORY_STRING;
 }
 
 Oid
@@ -165,49 +182,62 @@ equals(Oid type)
 	return name;
 }
 
-/* "column" = v.field::type */
+/*
+ * "column" = expression, by the cast that an INSERT makes: it raises where a value is too long, and does
+ * not cut it off.  Only what has no such cast (an enum) is cast, to the column's own length.
+ */
 static void
 append_assignment(StringInfo sql, const TruustAttachment *attachment, const char *column,
-				  const char *what, const char *expression)
+				  const char *what, const char *expression, Oid from)
 {
-	Oid type = truust_attached_column_type(attachment->relation, column, what);
+	Oid	  type = truust_attached_column_type(attachment->relation, column, what);
+	int32 typmod;
+	Oid	  collation;
+	Oid	  function;
 
-	appendStringInfo(sql, "%s = CAST(%s AS %s)", quote_identifier(column), expression,
-					 truust_type_name(type));
+	get_atttypetypmodcoll(attachment->relation, get_attnum(attachment->relation, column), &type,
+						  &typmod, &collation);
+	if (getBaseType(type) == from ||
+		find_coercion_pathway(getBaseType(type), from, COERCION_ASSIGNMENT, &function) !=
+			COERCION_PATH_NONE)
+		appendStringInfo(sql, "%s = %s", quote_identifier(column), expression);
+	else
+		appendStringInfo(sql, "%s = CAST(%s AS %s)", quote_identifier(column), expression,
+						 type_name(type, typmod));
 }
 
-char *
-truust_fill_statement(const TruustAttachment *attachment)
+/* The key of a row, out of JSON into the columns' types: a FROM item named k. */
+static void
+append_key_columns(StringInfo sql, const TruustAttachment *attachment, const char *json)
 {
-	StringInfoData sql;
+	appendStringInfo(sql, "LATERAL pg_catalog.jsonb_to_record(%s) AS k (", json);
+	for (int i = 0; i < attachment->n_keys; i++)
+	{
+		const char *column = attachment->keys[i];
+		Oid	  type = truust_attached_column_type(attachment->relation, column, "its primary key");
+		int32 typmod;
+		Oid	  collation;
 
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "UPDATE %s%s AS t SET ", only(attachment->relation),
-					 truust_relation_name(attachment->relation));
-	append_assignment(&sql, attachment, attachment->order_id, "the order's id", "v.order_id");
-	if (attachment->status)
-	{
-		appendStringInfoString(&sql, ", ");
-		append_assignment(&sql, attachment, attachment->status, "the order's status", "v.status");
+		get_atttypetypmodcoll(attachment->relation, get_attnum(attachment->relation, column), &type,
+							  &typmod, &collation);
+		type = getBaseTypeAndTypmod(type, &typmod);
+		appendStringInfo(sql, "%s%s %s", i > 0 ? ", " : "", quote_identifier(column),
+						 type_name(type, typmod));
 	}
-	if (attachment->link)
-	{
-		appendStringInfoString(&sql, ", ");
-		append_assignment(&sql, attachment, attachment->link, "the buyer's link", "v.link");
-	}
-	appendStringInfoString(&sql, " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
-								 " pg_catalog.unnest($3), pg_catalog.unnest($4))"
-								 " AS v (key, order_id, status, link) WHERE ");
+	appendStringInfoChar(sql, ')');
+}
+
+static void
+append_key_match(StringInfo sql, const TruustAttachment *attachment)
+{
 	for (int i = 0; i < attachment->n_keys; i++)
 	{
 		const char *column = attachment->keys[i];
 		Oid type = truust_attached_column_type(attachment->relation, column, "its primary key");
 
-		appendStringInfo(&sql, "%st.%s %s CAST(v.key OPERATOR(pg_catalog.->>) %s AS %s)",
-						 i > 0 ? " AND " : "", quote_identifier(column), equals(type),
-						 quote_literal_cstr(column), truust_type_name(type));
+		appendStringInfo(sql, "%st.%s %s k.%s", i > 0 ? " AND " : "", quote_identifier(column),
+						 equals(type), quote_identifier(column));
 	}
-	return sql.data;
 }
 
 /* An order's id, as the column holds it; an id beyond the column's range matches nothing. */
@@ -226,7 +256,69 @@ append_order_match(StringInfo sql, const TruustAttachment *attachment)
 	else
 		appendStringInfo(sql, "t.%s %s CAST(v.order_id AS %s)",
 						 quote_identifier(attachment->order_id), equals(type),
-						 truust_type_name(type));
+						 type_name(getBaseType(type), -1));
+}
+
+char *
+truust_fill_statement(const TruustAttachment *attachment)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "UPDATE %s%s AS t SET ", only(attachment->relation),
+					 truust_relation_name(attachment->relation));
+	append_assignment(&sql, attachment, attachment->order_id, "the order's id", "v.order_id",
+					  INT8OID);
+	if (attachment->status)
+	{
+		appendStringInfoString(&sql, ", ");
+		append_assignment(&sql, attachment, attachment->status, "the order's status", "v.status",
+						  TEXTOID);
+	}
+	if (attachment->link)
+	{
+		appendStringInfoString(&sql, ", ");
+		append_assignment(&sql, attachment, attachment->link, "the buyer's link", "v.link",
+						  TEXTOID);
+	}
+	appendStringInfoString(&sql, " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
+								 " pg_catalog.unnest($3), pg_catalog.unnest($4)) WITH ORDINALITY"
+								 " AS v (key, order_id, status, link, place), ");
+	append_key_columns(&sql, attachment, "v.key");
+	appendStringInfoString(&sql, " WHERE ");
+	append_key_match(&sql, attachment);
+	appendStringInfo(&sql, " AND (t.%s IS NULL OR ", quote_identifier(attachment->order_id));
+	append_order_match(&sql, attachment);
+	appendStringInfoString(&sql, ") RETURNING v.place");
+	return sql.data;
+}
+
+char *
+truust_row_statement(const TruustAttachment *attachment)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT CAST(t.%s AS pg_catalog.text) FROM %s%s AS t, ",
+					 quote_identifier(attachment->order_id), only(attachment->relation),
+					 truust_relation_name(attachment->relation));
+	append_key_columns(&sql, attachment, "$1");
+	appendStringInfoString(&sql, " WHERE ");
+	append_key_match(&sql, attachment);
+	return sql.data;
+}
+
+char *
+truust_concerns_statement(const TruustAttachment *attachment)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT FROM %s AS t, pg_catalog.unnest($1) AS v (order_id) WHERE ",
+					 truust_relation_name(attachment->relation));
+	append_order_match(&sql, attachment);
+	appendStringInfoString(&sql, " LIMIT 1");
+	return sql.data;
 }
 
 char *
@@ -244,7 +336,8 @@ truust_update_statement(const TruustAttachment *attachment)
 					 truust_relation_name(attachment->relation));
 	if (attachment->status)
 	{
-		append_assignment(&sql, attachment, attachment->status, "the order's status", "v.status");
+		append_assignment(&sql, attachment, attachment->status, "the order's status", "v.status",
+						  TEXTOID);
 		appendStringInfo(&changed, "CAST(t.%s AS pg_catalog.text) IS DISTINCT FROM v.status",
 						 quote_identifier(attachment->status));
 	}
@@ -252,7 +345,8 @@ truust_update_statement(const TruustAttachment *attachment)
 	{
 		appendStringInfoString(&sql, attachment->status ? ", " : "");
 		append_assignment(&sql, attachment, attachment->link, "the buyer's link",
-						  psprintf("COALESCE(v.link, CAST(t.%s AS pg_catalog.text))", link));
+						  psprintf("COALESCE(v.link, CAST(t.%s AS pg_catalog.text))", link),
+						  TEXTOID);
 		appendStringInfo(
 			&changed,
 			"%s(v.link IS NOT NULL AND CAST(t.%s AS pg_catalog.text) IS DISTINCT FROM v.link)",
@@ -263,6 +357,24 @@ truust_update_statement(const TruustAttachment *attachment)
 	append_order_match(&sql, attachment);
 	appendStringInfo(&sql, " AND (%s)", changed.data);
 	return sql.data;
+}
+
+/*
+ * A key's value as JSON that gives the same value in any session: what is no JSON by itself
+ * is written as its own type writes it.
+ */
+static void
+append_key_value(StringInfo sql, const TruustAttachment *attachment, const char *column)
+{
+	Oid type =
+		getBaseType(truust_attached_column_type(attachment->relation, column, "its primary key"));
+
+	if (type == INT2OID || type == INT4OID || type == INT8OID || type == TEXTOID ||
+		type == JSONBOID)
+		appendStringInfo(sql, "%s, n.%s", quote_literal_cstr(column), quote_identifier(column));
+	else
+		appendStringInfo(sql, "%s, pg_catalog.format('%%s', n.%s)", quote_literal_cstr(column),
+						 quote_identifier(column));
 }
 
 char *
@@ -280,16 +392,13 @@ truust_request_select(const TruustAttachment *attachment, const char *source)
 										   psprintf("parameter \"%s\"", m->parameter->name));
 		appendStringInfo(&sql, "%s%s, CAST(n.%s AS %s)", i > 0 ? ", " : "",
 						 quote_literal_cstr(m->parameter->name), quote_identifier(m->column),
-						 truust_type_name(m->parameter->type));
+						 type_name(m->parameter->type, -1));
 	}
 	appendStringInfoString(&sql, "), pg_catalog.jsonb_build_object(");
 	for (int i = 0; i < attachment->n_keys; i++)
 	{
-		(void) truust_attached_column_type(attachment->relation, attachment->keys[i],
-										   "its primary key");
-		appendStringInfo(&sql, "%s%s, n.%s", i > 0 ? ", " : "",
-						 quote_literal_cstr(attachment->keys[i]),
-						 quote_identifier(attachment->keys[i]));
+		appendStringInfoString(&sql, i > 0 ? ", " : "");
+		append_key_value(&sql, attachment, attachment->keys[i]);
 	}
 	appendStringInfoString(&sql, "), CASE");
 	for (int i = 0; i < attachment->n_mappings; i++)
@@ -302,4 +411,57 @@ truust_request_select(const TruustAttachment *attachment, const char *source)
 	appendStringInfo(&sql, " END FROM %s WHERE n.%s IS NULL", source,
 					 quote_identifier(attachment->order_id));
 	return sql.data;
+}
+
+char *
+truust_conversion_select(const TruustAttachment *attachment, const TruustMapping *mapping,
+						 const char *source)
+{
+	const char *column = quote_identifier(mapping->column);
+	Oid			to = mapping->parameter->type;
+	Oid			from = getBaseType(
+				truust_attached_column_type(attachment->relation, mapping->column,
+											psprintf("parameter \"%s\"", mapping->parameter->name)));
+	char *cast = psprintf("CAST(n.%s AS %s)", column, type_name(to, -1));
+	char *rounded = "NULL";
+
+	if (from == to || to == TEXTOID || from == INT2OID || from == INT4OID)
+		return NULL;
+	if (to == INT8OID && (from == NUMERICOID || from == FLOAT4OID || from == FLOAT8OID))
+		rounded = psprintf("pg_catalog.min(n.%s) FILTER (WHERE n.%s OPERATOR(pg_catalog.<>) %s)",
+						   column, column, cast);
+	return psprintf("SELECT pg_catalog.count(%s), CAST(%s AS pg_catalog.text) FROM %s"
+					" WHERE n.%s IS NULL",
+					cast, rounded, source, quote_identifier(attachment->order_id));
+}
+
+/* ---------------------------------------------------------------- the form of values as text */
+
+static void
+set(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+}
+
+int
+truust_plain_text_enter(void)
+{
+	int level = NewGUCNestLevel();
+
+	if (DateStyle != USE_ISO_DATES)
+		set("datestyle", "ISO");
+	if (IntervalStyle != INTSTYLE_POSTGRES)
+		set("intervalstyle", "postgres");
+	if (extra_float_digits < 1)
+		set("extra_float_digits", "1");
+	if (bytea_output != BYTEA_OUTPUT_HEX)
+		set("bytea_output", "hex");
+	return level;
+}
+
+void
+truust_plain_text_leave(int level)
+{
+	AtEOXact_GUC(true, level);
 }

@@ -37,7 +37,7 @@ typedef struct TruustAttachment
 	char		  *status;
 	char		  *link;
 	char		  *server;
-	char		  *role;
+	char		  *role; /* "": detached, kept for the requests that came of it */
 	char		  *search_path;
 	char		  *index_name; /* index that truust_attach made, or NULL */
 } TruustAttachment;
@@ -69,14 +69,29 @@ extern Oid truust_attached_column_type(Oid relation, const char *column, const c
 /* A relation's name for SQL and for messages. */
 extern char *truust_relation_name(Oid relation);
 
-/* A type's name for SQL, without typmod. */
-extern char *truust_type_name(Oid type);
+/* Whether a type, or what its domain is of, is a string to PostgreSQL (its category). */
+extern bool truust_is_string_type(Oid type);
+
+/*
+ * Fill in attachment (of relation, order_id, status and link) what it lacks, its
+ * primary key and its mappings, and raise where a table or column cannot be
+ * what it is to be.
+ */
+extern void truust_attachment_check(TruustAttachment *attachment, Relation relation, Jsonb *args);
 
 /*
  * The UPDATE that fills in rows found by their primary keys: $1 keys jsonb[],
- * $2 order ids bigint[], $3 statuses text[], $4 links text[].
+ * $2 order ids bigint[], $3 statuses text[], $4 links text[].  Rows that have
+ * another order already are left as they are.  Returns the places (from 1) in
+ * the arrays of those that were written.
  */
 extern char *truust_fill_statement(const TruustAttachment *attachment);
+
+/* The SELECT of the order's id, as text, in the row whose key is $1 jsonb. */
+extern char *truust_row_statement(const TruustAttachment *attachment);
+
+/* The SELECT that finds whether any row has one of the orders $1 bigint[]. */
+extern char *truust_concerns_statement(const TruustAttachment *attachment);
 
 /*
  * The UPDATE for rows found by their orders: $1 order ids bigint[], $2 statuses
@@ -89,5 +104,20 @@ extern char *truust_update_statement(const TruustAttachment *attachment);
  * of a column that must not be null but is.  source: a FROM item named n.
  */
 extern char *truust_request_select(const TruustAttachment *attachment, const char *source);
+
+/*
+ * The SELECT that converts one mapping of new rows: raises where a value cannot
+ * be converted.  Columns: a number, and a value that would be rounded, as text.
+ * NULL: every value can be converted.
+ */
+extern char *truust_conversion_select(const TruustAttachment *attachment,
+									  const TruustMapping *mapping, const char *source);
+
+/*
+ * From here to there values become text, and are read from it, in the one form
+ * that every session reads as the same value.  Unwinds by itself on an error.
+ */
+extern int	truust_plain_text_enter(void);
+extern void truust_plain_text_leave(int level);
 
 #endif /* TRUUST_ATTACH_MAP_H */

@@ -39,8 +39,8 @@ PG_FUNCTION_INFO_V1(truust_attached);
 #define TRANSITION_TABLE "truust_new"
 
 /*
- * What a trigger needs, kept for the session.  An attachment never changes,
- * and its trigger's OID is never another's.
+ * What a trigger needs, kept for the session.  An attachment does not change
+ * while it has this trigger, whose OID is never another's.
  */
 typedef struct AttachedTrigger
 {
@@ -48,6 +48,7 @@ typedef struct AttachedTrigger
 	MemoryContext	  context;
 	TruustAttachment *attachment;
 	SPIPlanPtr		  select;
+	SPIPlanPtr		 *conversions; /* of each mapping, NULL where nothing can go wrong */
 } AttachedTrigger;
 
 static HTAB *triggers = NULL;
@@ -67,8 +68,10 @@ forget(AttachedTrigger *entry)
 {
 	Oid key = entry->trigger;
 
-	if (entry->select)
-		SPI_freeplan(entry->select);
+	for (int i = 0; i < entry->attachment->n_mappings; i++)
+		if (entry->conversions[i])
+			SPI_freeplan(entry->conversions[i]);
+	SPI_freeplan(entry->select);
 	if (entry->context)
 		MemoryContextDelete(entry->context);
 	hash_search(triggers, &key, HASH_REMOVE, NULL);
@@ -88,7 +91,7 @@ attachment_of(const TriggerData *data)
 		attachment = truust_attachment_get(strtoll(data->tg_trigger->tgargs[0], NULL, 10));
 		truust_owner_leave(&state);
 	}
-	if (attachment == NULL ||
+	if (attachment == NULL || attachment->role[0] == '\0' ||
 		!(attachment->relation == relation ||
 		  list_member_oid(get_partition_ancestors(relation), attachment->relation)))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -99,19 +102,47 @@ attachment_of(const TriggerData *data)
 	return attachment;
 }
 
+/* Where a statement finds the new rows. */
+static const char *
+source_of(const TriggerData *data)
+{
+	return TRIGGER_FIRED_FOR_ROW(data->tg_event) ? "(SELECT ($1).*) AS n"
+												 : TRANSITION_TABLE " AS n";
+}
+
 static SPIPlanPtr
-prepare_select(const TriggerData *data, const TruustAttachment *attachment)
+prepare(const TriggerData *data, const char *sql)
 {
 	bool	   by_row = TRIGGER_FIRED_FOR_ROW(data->tg_event);
 	Oid		   row_type = data->tg_relation->rd_rel->reltype;
-	char	  *sql = truust_request_select(attachment,
-									   by_row ? "(SELECT ($1).*) AS n" : TRANSITION_TABLE " AS n");
 	SPIPlanPtr plan = SPI_prepare(sql, by_row ? 1 : 0, &row_type);
 
 	if (plan == NULL || SPI_keepplan(plan) != 0)
 		elog(ERROR, "could not prepare the trigger of %s: %s",
 			 RelationGetRelationName(data->tg_relation), SPI_result_code_string(SPI_result));
 	return plan;
+}
+
+static void
+prepare_conversions(const TriggerData *data, const TruustAttachment *attachment, SPIPlanPtr *plans)
+{
+	for (int i = 0; i < attachment->n_mappings; i++)
+	{
+		char *sql = truust_conversion_select(attachment, &attachment->mappings[i], source_of(data));
+
+		if (sql)
+			plans[i] = prepare(data, sql);
+	}
+}
+
+static bool
+is_valid(const AttachedTrigger *entry)
+{
+	bool valid = SPI_plan_is_valid(entry->select);
+
+	for (int i = 0; valid && i < entry->attachment->n_mappings; i++)
+		valid = entry->conversions[i] == NULL || SPI_plan_is_valid(entry->conversions[i]);
+	return valid;
 }
 
 /*
@@ -125,6 +156,7 @@ entry_of(const TriggerData *data)
 	MemoryContext	  context, old;
 	TruustAttachment *attachment;
 	SPIPlanPtr		  select;
+	SPIPlanPtr		 *conversions;
 	Oid				  key = data->tg_trigger->tgoid;
 
 	if (triggers == NULL)
@@ -136,7 +168,7 @@ entry_of(const TriggerData *data)
 		triggers = hash_create("truust attached triggers", 16, &ctl, HASH_ELEM | HASH_BLOBS);
 	}
 	entry = hash_search(triggers, &key, HASH_FIND, NULL);
-	if (entry && SPI_plan_is_valid(entry->select))
+	if (entry && is_valid(entry))
 		return entry;
 	if (entry)
 		forget(entry);
@@ -145,40 +177,126 @@ entry_of(const TriggerData *data)
 									ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
 	attachment = attachment_of(data);
-	select = prepare_select(data, attachment);
+	conversions = palloc0(sizeof(SPIPlanPtr) * Max(attachment->n_mappings, 1));
+	select = prepare(data, truust_request_select(attachment, source_of(data)));
+	prepare_conversions(data, attachment, conversions);
 	MemoryContextSwitchTo(old);
 
 	entry = hash_search(triggers, &key, HASH_ENTER, NULL);
 	entry->context = context;
 	entry->attachment = attachment;
 	entry->select = select;
+	entry->conversions = conversions;
 	MemoryContextSetParent(context, TopMemoryContext);
 	return entry;
 }
 
 /* ---------------------------------------------------------------- rows into requests */
 
-/* Refuse a row that create_order could never be called with. */
-static void
-check_row(const TruustAttachment *attachment, uint64 row)
+static char *
+used_for(const TruustMapping *mapping)
 {
-	char	   *column = truust_result_text(row, 3);
-	const char *parameter = "";
+	return psprintf("The table is attached: each new row becomes an order, whose parameter \"%s\" "
+					"is taken from this column.",
+					mapping->parameter->name);
+}
 
-	if (column == NULL)
-		return;
-	for (int i = 0; i < attachment->n_mappings; i++)
-		if (strcmp(attachment->mappings[i].column, column) == 0)
-			parameter = attachment->mappings[i].parameter->name;
+/* A value that create_order cannot be called with, of a column that it is taken from. */
+static void
+refuse_value(const TruustAttachment *attachment, const TruustMapping *mapping, const char *value,
+			 const char *what)
+{
+	ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					errmsg("%s in column \"%s\" of table %s is %s", value, mapping->column,
+						   truust_relation_name(attachment->relation), what),
+					errdetail("%s", used_for(mapping))));
+}
+
+typedef struct Conversion
+{
+	const char *table;
+	const char *column;
+	const char *parameter;
+} Conversion;
+
+/* An error while a column is converted says which. */
+static void
+name_conversion(void *arg)
+{
+	const Conversion *conversion = arg;
+
+	errcontext("column \"%s\" of attached table %s as parameter \"%s\" of create_order",
+			   conversion->column, conversion->table, conversion->parameter);
+}
+
+/*
+ * Convert one column of the new rows for nothing but the error, which names it: in the
+ * statement that makes the requests nobody could tell one column from another.
+ */
+static void
+try_conversion(const TruustAttachment *attachment, const TruustMapping *mapping, SPIPlanPtr plan,
+			   Datum *row)
+{
+	Conversion			 conversion = {truust_relation_name(attachment->relation), mapping->column,
+									   mapping->parameter->name};
+	ErrorContextCallback callback = {error_context_stack, name_conversion, &conversion};
+	Portal				 portal;
+	char				*rounded;
+
+	error_context_stack = &callback;
+	portal = SPI_cursor_open(NULL, plan, row, NULL, true);
+	SPI_cursor_fetch(portal, true, 1);
+	error_context_stack = callback.previous;
+	rounded = truust_result_text(0, 2);
+	if (rounded)
+		refuse_value(attachment, mapping, rounded, "not a whole number");
+	SPI_freetuptable(SPI_tuptable);
+	SPI_cursor_close(portal);
+}
+
+static void
+try_conversions(const AttachedTrigger *entry, Datum *row)
+{
+	for (int i = 0; i < entry->attachment->n_mappings; i++)
+		if (entry->conversions[i])
+			try_conversion(entry->attachment, &entry->attachment->mappings[i],
+						   entry->conversions[i], row);
+}
+
+static void
+refuse_null(const TruustAttachment *attachment, const TruustMapping *mapping)
+{
 	ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION),
-					errmsg("column \"%s\" of table %s must not be null", column,
+					errmsg("column \"%s\" of table %s must not be null", mapping->column,
 						   truust_relation_name(attachment->relation)),
-					errdetail("The table is attached: each new row becomes an order, whose "
-							  "parameter \"%s\" is taken from this column.",
-							  parameter),
+					errdetail("%s", used_for(mapping)),
 					errhint("Set the column \"%s\" in the same statement to insert a row that is "
 							"an order already, or has none.",
 							attachment->order_id)));
+}
+
+/* Refuse a row that create_order could never be called with. */
+static void
+check_row(const TruustAttachment *attachment, uint64 row, Jsonb *args)
+{
+	char *column = truust_result_text(row, 3);
+
+	for (int i = 0; i < attachment->n_mappings; i++)
+	{
+		const TruustMapping *m = &attachment->mappings[i];
+		JsonbValue			 value;
+
+		if (column && m->parameter->required && strcmp(m->column, column) == 0)
+			refuse_null(attachment, m);
+		if (m->parameter->type != NUMERICOID)
+			continue;
+		/* JSON has no number for NaN and infinity: there they are strings */
+		if (getKeyJsonValueFromContainer(&args->root, m->parameter->name,
+										 strlen(m->parameter->name), &value) &&
+			value.type == jbvString)
+			refuse_value(attachment, m, pnstrdup(value.val.string.val, value.val.string.len),
+						 "not a number that can be sent");
+	}
 }
 
 /* The rows of the last result into requests. */
@@ -197,8 +315,10 @@ enqueue_rows(const TruustAttachment *attachment, uint64 n)
 	truust_column_init(&keys, JSONBOID, n);
 	for (uint64 i = 0; i < n; i++)
 	{
-		check_row(attachment, i);
-		truust_column_add(&args, truust_result(i, 1, &isnull), false);
+		Datum arguments = truust_result(i, 1, &isnull);
+
+		check_row(attachment, i, DatumGetJsonbP(arguments));
+		truust_column_add(&args, arguments, false);
 		truust_column_add(&keys, truust_result(i, 2, &isnull), false);
 	}
 	values[0] = truust_column_array(&args);
@@ -222,6 +342,7 @@ enqueue_statement(TriggerData *data)
 
 	SPI_register_trigger_data(data);
 	entry = entry_of(data);
+	try_conversions(entry, NULL);
 	portal = SPI_cursor_open(NULL, entry->select, NULL, NULL, true);
 	piece = AllocSetContextCreate(CurrentMemoryContext, "truust new rows", ALLOCSET_DEFAULT_SIZES);
 	for (;;)
@@ -249,8 +370,10 @@ enqueue_row(TriggerData *data)
 {
 	AttachedTrigger *entry = entry_of(data);
 	Datum row = heap_copy_tuple_as_datum(data->tg_trigtuple, RelationGetDescr(data->tg_relation));
-	int	  result = SPI_execute_plan(entry->select, &row, NULL, true, 0);
+	int	  result;
 
+	try_conversions(entry, &row);
+	result = SPI_execute_plan(entry->select, &row, NULL, true, 0);
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "could not read a new row: %s", SPI_result_code_string(result));
 	enqueue_rows(entry->attachment, SPI_processed);
@@ -261,6 +384,7 @@ Datum
 truust_attached(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
+	int			 level;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(data->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(data->tg_event))
@@ -269,10 +393,12 @@ truust_attached(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 			 errmsg("truust.attached() is an AFTER INSERT trigger that truust_attach() makes")));
 	SPI_connect();
+	level = truust_plain_text_enter();
 	if (TRIGGER_FIRED_FOR_ROW(data->tg_event))
 		enqueue_row(data);
 	else
 		enqueue_statement(data);
+	truust_plain_text_leave(level);
 	SPI_finish();
 	return PointerGetDatum(NULL);
 }

@@ -21,18 +21,21 @@
 #include "owner.h"
 #include "statement.h"
 
-/* Run a statement of ours on a merchant's table. */
-static void
+/* Run a statement of ours on a merchant's table; returns the number of rows. */
+static uint64
 run_as_role(const TruustAttachment *attachment, const char *sql, int n, Oid *types, Datum *values)
 {
 	TruustRoleState state;
 	int				result;
+	uint64			rows;
 
 	truust_role_enter(&state, attachment->role, attachment->search_path);
 	result = SPI_execute_with_args(sql, n, types, values, NULL, false, 0);
-	if (result != SPI_OK_UPDATE)
+	if (result < 0)
 		elog(ERROR, "could not write to an attached table: %s", SPI_result_code_string(result));
+	rows = SPI_processed;
 	truust_role_leave(&state);
+	return rows;
 }
 
 /* ---------------------------------------------------------------- new orders */
@@ -43,6 +46,8 @@ typedef struct Fill
 	TruustColumn ids;
 	TruustColumn statuses;
 	TruustColumn links;
+
+	const TruustAttachedOrder **orders; /* in the same order */
 } Fill;
 
 /*
@@ -64,6 +69,42 @@ current_status(const TruustAttachment *attachment, int64 id)
 	return truust_result_text(0, 1);
 }
 
+/* "Order 5 was made of its row {...}.", for details. */
+static char *
+made_of(const TruustAttachedOrder *order)
+{
+	int64 id = 0;
+
+	(void) truust_json_get_int64(order->order, "id", &id);
+	return psprintf("Order " INT64_FORMAT " was made of its row %s.", id,
+					JsonbToCString(NULL, &order->row->root, 0));
+}
+
+/* What a person can do about an order that belongs to no row. */
+#define NO_PLACE_HINT                                                                              \
+	"Write the order's id into the row that it belongs to and call truust_retry_request(), or "    \
+	"cancel the order: see \"Orders without a row\" in docs/operations.md."
+
+/* Whether the key that the row had when it was inserted is of the columns that are the key now. */
+static void
+check_key(const TruustAttachment *attachment, const TruustAttachedOrder *order)
+{
+	bool fits = JB_ROOT_IS_OBJECT(order->row) && JB_ROOT_COUNT(order->row) == attachment->n_keys;
+
+	for (int i = 0; i < attachment->n_keys; i++)
+	{
+		JsonbValue buf;
+
+		fits = fits && getKeyJsonValueFromContainer(&order->row->root, attachment->keys[i],
+													strlen(attachment->keys[i]), &buf);
+	}
+	if (!fits)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table %s has another primary key than when the row was inserted",
+							   truust_relation_name(attachment->relation)),
+						errdetail("%s", made_of(order)), errhint(NO_PLACE_HINT)));
+}
+
 static void
 add_order(Fill *fill, const TruustAttachment *attachment, const TruustAttachedOrder *order)
 {
@@ -71,36 +112,122 @@ add_order(Fill *fill, const TruustAttachment *attachment, const TruustAttachedOr
 	char *status;
 
 	if (!truust_json_get_int64(order->order, "id", &id))
-		return;
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the order that was made of a row of table %s has no id",
+							   truust_relation_name(attachment->relation)),
+						errdetail("%s", made_of(order))));
+	if (strcmp(order->server, attachment->server) != 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table %s is attached to server \"%s\", the order lives at \"%s\"",
+							   truust_relation_name(attachment->relation), attachment->server,
+							   order->server),
+						errdetail("%s", made_of(order)), errhint(NO_PLACE_HINT)));
+	check_key(attachment, order);
 	status = current_status(attachment, id);
 	truust_column_add(&fill->keys, JsonbPGetDatum(order->row), false);
 	truust_column_add_int64(&fill->ids, id);
 	truust_column_add_text(&fill->statuses,
 						   status ? status : truust_json_get_text(order->order, "status"));
 	truust_column_add_text(&fill->links, truust_json_get_text(order->order, "buyer_link"));
+	fill->orders[fill->keys.n - 1] = order;
+}
+
+/* An order that found no row to be written into: say why. */
+static void
+refuse_order(const TruustAttachment *attachment, const TruustAttachedOrder *order)
+{
+	Oid			types[1] = {JSONBOID};
+	Datum		value = JsonbPGetDatum(order->row);
+	uint64		n = run_as_role(attachment, truust_row_statement(attachment), 1, types, &value);
+	char	   *other = n > 0 ? truust_result_text(0, 1) : NULL;
+	const char *table = truust_relation_name(attachment->relation);
+	const char *key = JsonbToCString(NULL, &order->row->root, 0);
+
+	if (n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("table %s has no row with the key %s any more", table, key),
+				 errdetail("%s It was deleted, its key was changed, or row security hides it from "
+						   "role \"%s\".",
+						   made_of(order), attachment->role),
+				 errhint(NO_PLACE_HINT)));
+	if (other && strcmp(other, truust_json_get_text(order->order, "id")) != 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("the row with the key %s of table %s has order %s already", key,
+							   table, other),
+						errdetail("%s", made_of(order)), errhint(NO_PLACE_HINT)));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg("the row with the key %s of table %s was not written", key, table),
+		 errdetail("%s A trigger of the table or row security keeps role \"%s\" from writing it.",
+				   made_of(order), attachment->role)));
+}
+
+/* Each order must have been written into a row of its own. */
+static void
+check_written(const TruustAttachment *attachment, const Fill *fill, uint64 n)
+{
+	bool *written = palloc0(sizeof(bool) * fill->keys.n);
+	bool  isnull;
+
+	if (n == fill->keys.n)
+		return;
+	for (uint64 i = 0; i < n; i++)
+		written[DatumGetInt64(truust_result(i, 1, &isnull)) - 1] = true;
+	for (int i = 0; i < fill->keys.n; i++)
+		if (!written[i])
+			refuse_order(attachment, fill->orders[i]);
 }
 
 static void
 fill_attachment(const TruustAttachment *attachment, const TruustAttachedOrder *orders, int n)
 {
-	Oid	  types[4] = {JSONBARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
-	Datum values[4];
-	Fill  fill;
+	Oid	   types[4] = {JSONBARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum  values[4];
+	Fill   fill;
+	uint64 written;
+	int	   level = truust_plain_text_enter();
 
 	truust_column_init(&fill.keys, JSONBOID, n);
 	truust_column_init(&fill.ids, INT8OID, n);
 	truust_column_init(&fill.statuses, TEXTOID, n);
 	truust_column_init(&fill.links, TEXTOID, n);
+	fill.orders = palloc(sizeof(TruustAttachedOrder *) * n);
 	for (int i = 0; i < n; i++)
 		if (orders[i].attachment_id == attachment->id)
 			add_order(&fill, attachment, &orders[i]);
-	if (fill.keys.n == 0)
-		return;
 	values[0] = truust_column_array(&fill.keys);
 	values[1] = truust_column_array(&fill.ids);
 	values[2] = truust_column_array(&fill.statuses);
 	values[3] = truust_column_array(&fill.links);
-	run_as_role(attachment, truust_fill_statement(attachment), 4, types, values);
+	written = run_as_role(attachment, truust_fill_statement(attachment), 4, types, values);
+	check_written(attachment, &fill, written);
+	truust_plain_text_leave(level);
+}
+
+/* The orders of one attachment, of which this is the first. */
+static void
+fill_like(const TruustAttachedOrder *order, const TruustAttachedOrder *orders, int n)
+{
+	TruustAttachment *attachment = truust_attachment_get(order->attachment_id);
+
+	if (attachment == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("attachment " INT64_FORMAT " does not exist any more",
+							   order->attachment_id),
+						errdetail("%s", made_of(order)), errhint(NO_PLACE_HINT)));
+	if (get_rel_name(attachment->relation) == NULL)
+		return;
+	if (attachment->role[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s is not attached any more",
+						truust_relation_name(attachment->relation)),
+				 errdetail("%s", made_of(order)),
+				 errhint("Attach it again with truust_attach(), or write the order's id into "
+						 "the row.")));
+	fill_attachment(attachment, orders, n);
 }
 
 void
@@ -108,16 +235,12 @@ truust_attached_fill(const TruustAttachedOrder *orders, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		TruustAttachment *attachment;
-		bool			  seen = false;
+		bool seen = false;
 
 		for (int j = 0; j < i && !seen; j++)
 			seen = orders[j].attachment_id == orders[i].attachment_id;
-		if (seen)
-			continue;
-		attachment = truust_attachment_get(orders[i].attachment_id);
-		if (attachment && get_rel_name(attachment->relation))
-			fill_attachment(attachment, orders, n);
+		if (!seen)
+			fill_like(&orders[i], orders, n);
 	}
 }
 
@@ -127,22 +250,11 @@ truust_attached_fill(const TruustAttachedOrder *orders, int n)
 static bool
 concerns(const TruustAttachment *attachment, Datum ids)
 {
-	Oid				types[1] = {INT8ARRAYOID};
-	StringInfoData	sql;
-	TruustRoleState state;
+	Oid types[1] = {INT8ARRAYOID};
 
 	if (get_attnum(attachment->relation, attachment->order_id) <= 0)
 		return true;
-	initStringInfo(&sql);
-	appendStringInfo(&sql,
-					 "SELECT FROM %s AS t WHERE CAST(t.%s AS pg_catalog.text)"
-					 " OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.text[])) LIMIT 1",
-					 truust_relation_name(attachment->relation),
-					 quote_identifier(attachment->order_id));
-	truust_role_enter(&state, attachment->role, attachment->search_path);
-	SPI_execute_with_args(sql.data, 1, types, &ids, NULL, true, 1);
-	truust_role_leave(&state);
-	return SPI_processed > 0;
+	return run_as_role(attachment, truust_concerns_statement(attachment), 1, types, &ids) > 0;
 }
 
 static bool
@@ -173,7 +285,8 @@ truust_attached_update(const char *server, int n, const int64 *order_ids, char *
 					   char **buyer_links)
 {
 	static TruustStatement query = {"SELECT " TRUUST_ATTACHMENT_COLUMNS " FROM truust.attachments a"
-									" WHERE $1 IS NULL OR a.server = $1 ORDER BY a.id",
+									" WHERE a.role <> '' AND ($1 IS NULL OR a.server = $1)"
+									" ORDER BY a.id",
 									1,
 									{TEXTOID}};
 	Datum				   value = server ? CStringGetTextDatum(server) : (Datum) 0;

@@ -16,6 +16,7 @@
 #endif
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #if PG_VERSION_NUM >= 140000
 #include "utils/wait_event.h"
@@ -51,6 +52,13 @@
 #else
 #define truust_owns_relation(relation, roleid) pg_class_ownercheck(relation, roleid)
 #define truust_database_ownercheck(database, roleid) pg_database_ownercheck(database, roleid)
+#endif
+
+/* 14: multiranges */
+#if PG_VERSION_NUM >= 140000
+#define truust_multirange_range(type) get_multirange_range(type)
+#else
+#define truust_multirange_range(type) InvalidOid
 #endif
 
 /* 15: the timeline that this server writes; before, a variable that is right outside recovery */

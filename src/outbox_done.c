@@ -7,9 +7,9 @@
  * All of it runs in the transaction that records the end, in subtransactions,
  * so that a failure never takes the recorded answer with it: the row is left
  * with done_state 'pending', tried again with growing pauses, and after
- * truust.max_attempts 'dead', for a person.  Requests without on_done share
- * one subtransaction; if that fails, each gets its own and only the culprit
- * waits.
+ * truust.max_attempts 'dead', for a person.  An order whose attached row could
+ * not be written is noted even so.  Requests without on_done share one
+ * subtransaction; if that fails, each gets its own and only the culprit waits.
  *
  *-------------------------------------------------------------------------
  */
@@ -69,6 +69,24 @@ call_on_done(const TruustEnd *end)
 	truust_role_leave(&role);
 }
 
+static void
+note_list(void *arg)
+{
+	EndList *list = arg;
+
+	truust_outbox_note(list->ends, list->n);
+}
+
+/* An order whose attached row could not be written exists all the same: it must be known somewhere. */
+static void
+note_alone(EndList *list)
+{
+	ErrorData *error = truust_worker_try(note_list, list);
+
+	if (error)
+		FreeErrorData(error);
+}
+
 /* All steps for some ends; the attached rows of all of them at once. */
 static void
 complete_list(void *arg)
@@ -85,6 +103,7 @@ complete_list(void *arg)
 		if (end->done && end->attachment_id != 0 && end->response)
 		{
 			orders[n_orders].attachment_id = end->attachment_id;
+			orders[n_orders].server = end->server;
 			orders[n_orders].row = end->attachment_row;
 			orders[n_orders].order = end->response;
 			n_orders++;
@@ -111,8 +130,9 @@ mark_failed(const TruustEnd *end, const ErrorData *error)
 		4,
 		{INT8OID, TEXTOID, INT4OID, INT8OID}};
 	Datum values[4];
-	char *reason = psprintf("%s%s%s", error->message, error->detail ? "\n" : "",
-							error->detail ? error->detail : "");
+	char *reason = psprintf("%s%s%s%s%s", error->message, error->detail ? "\n" : "",
+							error->detail ? error->detail : "", error->hint ? "\n" : "",
+							error->hint ? error->hint : "");
 
 	values[0] = Int64GetDatum(end->id);
 	values[1] = CStringGetTextDatum(reason);
@@ -131,7 +151,11 @@ try_list(TruustEnd **ends, int n)
 	if (error == NULL)
 		return true;
 	if (n == 1)
+	{
+		if (ends[0]->attachment_id != 0)
+			note_alone(&list);
 		mark_failed(ends[0], error);
+	}
 	FreeErrorData(error);
 	return false;
 }

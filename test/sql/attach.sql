@@ -41,6 +41,85 @@ SELECT truust_attach('shop.seen', '{"name": "title", "value": "total"}', order_i
 SELECT truust_detach('shop.orders');
 \echo :SQLSTATE
 
+-- What would lose something of a value, or could not be filled in, too.
+CREATE DOMAIN shop.flag AS int;
+CREATE TYPE shop.pair AS (a int, b regclass);
+CREATE TABLE shop.odd (id int PRIMARY KEY, title text, total numeric, truust_id bigint, letter "char", doc jsonb, num int, short name,
+                       rounded numeric(8, 2), plain numeric, whole numeric(12), f8 float8, flag shop.flag, at timestamp, yes boolean,
+                       preset bigint DEFAULT 0, small smallint, codes char(40)[], code char(30), price money);
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total"}', order_id => 'truust_id', status => 'letter');
+\echo :SQLSTATE
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total"}', order_id => 'truust_id', status => 'doc');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total"}', order_id => 'truust_id', status => 'num');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total"}', order_id => 'truust_id', link => 'short');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total"}', order_id => 'truust_id', link => 'doc');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total"}', order_id => 'letter');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total"}', order_id => 'small');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total"}', order_id => 'truust_id', status => 'title', link => 'title');
+\echo :SQLSTATE
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total"}', order_id => 'truust_id', status => 'truust_id');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total"}', order_id => 'code', link => 'code');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total"}', order_id => 'truust_id', status => 'id');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total"}', order_id => 'preset');
+\echo :SQLSTATE
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total", "buyer_id": "plain"}', order_id => 'truust_id');
+\echo :SQLSTATE
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total", "buyer_id": "rounded"}', order_id => 'truust_id');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total", "buyer_id": "f8"}', order_id => 'truust_id');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total", "buyer_id": "doc"}', order_id => 'truust_id');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "total", "auto_settle": "flag"}', order_id => 'truust_id');
+SELECT truust_attach('shop.odd', '{"name": "title", "value": "at"}', order_id => 'truust_id');
+CREATE TABLE shop.keys (r regclass, m money, p shop.pair, a regtype[], t text, d text, title text, total numeric, truust_id bigint, status text,
+                        PRIMARY KEY (t), UNIQUE (d));
+DO $$
+DECLARE
+    key text;
+    said text;
+BEGIN
+    FOREACH key IN ARRAY ARRAY['(r)', '(m)', '(p)', '(t, a)', '(d) DEFERRABLE', '(d) DEFERRABLE INITIALLY DEFERRED'] LOOP
+        EXECUTE 'ALTER TABLE shop.keys DROP CONSTRAINT keys_pkey, ADD CONSTRAINT keys_pkey PRIMARY KEY ' || key;
+        BEGIN
+            PERFORM truust_attach('shop.keys', '{"name": "title", "value": "total"}', order_id => 'truust_id');
+            RAISE WARNING '% was taken', key;
+        EXCEPTION WHEN datatype_mismatch OR invalid_table_definition THEN
+            GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL;
+            RAISE WARNING '%: %', SQLERRM, said;
+        END;
+    END LOOP;
+END $$;
+
+-- What fits is taken, and a value that does not fit is named at its insert.
+SELECT truust_attach('shop.odd', '{"name": "code", "value": "total", "buyer_id": "whole", "fee_value": "title", "tag": "at", "auto_settle": "yes", "images": "codes",
+                     "discount_amount": "price"}', order_id => 'truust_id', status => 'short', link => 'title');
+INSERT INTO shop.odd (id, code, total, whole, title, at, yes, codes, price) VALUES (1, 'c', 1, 7, '2.5', '2026-02-01 10:00', true, '{a,b}', 3.2);
+SELECT * FROM sent();
+INSERT INTO shop.odd (id, code, total) VALUES (2, 'c', 'NaN');
+\echo :SQLSTATE
+INSERT INTO shop.odd (id, code, total, title) VALUES (2, 'c', 1, 'NaN');
+INSERT INTO shop.odd (id, code, total, title) VALUES (2, 'c', 1, 'much');
+\echo :SQLSTATE
+ALTER TABLE shop.odd ALTER whole TYPE numeric;
+INSERT INTO shop.odd (id, code, total, whole) VALUES (2, 'c', 1, 1), (3, 'c', 1, 7.6);
+\echo :SQLSTATE
+INSERT INTO shop.odd (id, code, total, whole) VALUES (2, 'c', 1, 1e20);
+SELECT count(*) FROM sent();
+
+-- The key is the same text whoever inserts.
+CREATE TABLE shop.spans (during daterange, share float8, since interval, c char(3), title text, total numeric, truust_id bigint,
+                         PRIMARY KEY (during, share, since, c));
+SELECT truust_attach('shop.spans', '{"name": "title", "value": "total"}', order_id => 'truust_id');
+SET datestyle = 'SQL, DMY';
+SET intervalstyle = iso_8601;
+SET extra_float_digits = -10;
+INSERT INTO shop.spans VALUES ('[2026-02-01,2026-03-04)', 0.1::float8 + 0.2::float8, '1 day -2 hours', 'x', 'spans', 1);
+SHOW datestyle;
+RESET datestyle;
+RESET intervalstyle;
+RESET extra_float_digits;
+SELECT key FROM sent() WHERE args ->> 'name' = 'spans';
+TRUNCATE truust.requests;
+SELECT truust_detach('shop.odd'), truust_detach('shop.spans');
+
 -- Attached: every way of inserting.
 SELECT truust_attach('shop.orders', args => '{"name": "title", "value": "total", "buyer_id": "buyer"}',
                      order_id => 'truust_id', status => 'payment_status', link => 'payment_url');
@@ -93,7 +172,53 @@ INSERT INTO shop.orders (title, total) VALUES ('Detached', 1);
 SELECT count(*) FROM truust.requests;
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'shop.orders'::regclass;
 SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'shop.orders'::regclass;
-SELECT count(*) FROM truust.attachments WHERE server = 'regress_attach';
+SELECT relation, role FROM truust.attachments WHERE server = 'regress_attach' AND (relation, role) IN (SELECT 'shop.orders'::regclass, '');
+SELECT truust_detach('shop.orders');
+
+-- A role detaches what it has attached, and nothing of others.
+TRUNCATE truust.requests;
+CREATE TABLE shop.lent (id int PRIMARY KEY, title text, total numeric, truust_id bigint);
+CREATE INDEX ON shop.lent (truust_id);
+GRANT SELECT, INSERT, UPDATE, TRIGGER ON shop.lent TO regress_truust_clerk;
+GRANT USAGE ON FOREIGN SERVER regress_attach TO regress_truust_clerk;
+CREATE USER MAPPING FOR regress_truust_clerk SERVER regress_attach OPTIONS (secret_key 'sk_stage_of_the_clerk');
+SELECT truust_grant('operate', 'regress_truust_clerk');
+SELECT truust_attach('shop.lent', '{"name": "title", "value": "total"}', order_id => 'truust_id');
+SET ROLE regress_truust_clerk;
+SELECT truust_detach('shop.lent');
+\echo :SQLSTATE
+RESET ROLE;
+SELECT truust_detach('shop.lent');
+SET ROLE regress_truust_clerk;
+SELECT truust_attach('shop.lent', '{"name": "title", "value": "total"}', order_id => 'truust_id');
+INSERT INTO shop.lent VALUES (1, 'Lent', 1);
+SELECT truust_detach('shop.lent');
+RESET ROLE;
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'shop.lent'::regclass;
+SELECT truust_revoke('operate', 'regress_truust_clerk');
+
+-- Attached again, it is the attachment that pending requests know.
+SELECT truust_attach('shop.lent', '{"name": "title", "value": "total"}', order_id => 'truust_id');
+SELECT count(*), count(a.role) FROM truust.requests r LEFT JOIN truust.attachments a ON a.id = r.attachment_id AND a.relation = 'shop.lent'::regclass AND a.role = CURRENT_USER;
+
+-- A table that is gone, and its index's name another table's.
+DO $$ DECLARE gone oid := 'shop.lent'::regclass; BEGIN
+    UPDATE truust.attachments SET index_name = 'shop.strangers_i' WHERE relation = 'shop.lent'::regclass;
+    DROP TABLE shop.lent;
+    CREATE TABLE shop.strangers (i int);
+    CREATE INDEX strangers_i ON shop.strangers (i);
+    PERFORM truust_detach(gone);
+    DELETE FROM truust.requests;
+    BEGIN
+        PERFORM truust_detach(gone);
+    EXCEPTION WHEN undefined_object THEN
+        RAISE WARNING '%', regexp_replace(SQLERRM, '\d+', 'N');
+    END;
+END $$;
+SELECT 'shop.strangers_i'::regclass;
+SELECT truust_attach('shop.orders', '{"name": "title", "value": "total"}', order_id => 'truust_id');
+SELECT truust_detach('shop.orders');
+SELECT relation FROM truust.attachments;
 
 -- Odd names, other types, a key of two columns, a table with row security.
 TRUNCATE truust.requests;
@@ -124,6 +249,9 @@ SELECT * FROM sent();
 ALTER TABLE shop.parts DETACH PARTITION shop.parts_2;
 INSERT INTO shop.parts_2 VALUES ('no partition any more', 102, NULL, 5);
 SELECT count(*) FROM sent();
+SELECT truust_detach('shop.parts');
+SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgname = 'truust_attached';
+SELECT truust_attach('shop.parts', '{"name": "title", "value": "total"}', order_id => 'truust_id');
 
 -- Nobody makes such a trigger by himself.
 CREATE TABLE shop.trap (id int PRIMARY KEY, title text, total numeric, truust_id bigint);

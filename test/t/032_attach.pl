@@ -162,6 +162,14 @@ $t->sql(<<~'SQL');
 ok($t->settled, 'a table with row security');
 is($t->sql(q{SELECT status FROM shop.guarded}), 'DRAFT', 'is written by the role that its policies let');
 is($t->sql(q{SELECT pg_get_userbyid(relowner) <> 'shop' FROM pg_class WHERE oid = 'shop.guarded'::regclass}), 't', 'although it is not its own');
+$t->sql(q{INSERT INTO shop.guarded VALUES (2, 'another', 'Hidden', 1)});
+ok($t->settled, 'a row that the policies hide');
+like($t->sql(q{SELECT done_state, done_error FROM truust.requests WHERE args ->> 'name' = 'Hidden'}),
+	qr/^dead\|table shop.guarded has no row with the key \{"id": 2\} any more.*row security hides it from role "shop"/s, 'is a dead letter');
+$t->sql(q{SELECT truust_retry_request(id) FROM truust.requests WHERE args ->> 'name' = 'Hidden';
+	UPDATE shop.guarded SET owner = 'shop' WHERE id = 2});
+ok($t->settled, 'and shown');
+is(filled('shop.guarded', 'id', 'title'), '', 'it is written');
 
 # ---------------------------------------------------------------- partitions
 
@@ -178,6 +186,44 @@ ok($t->settled, 'partitions');
 is(filled('shop.parts', 'id', 'title'), '', 'are filled in, those that came later too');
 $t->sql('UPDATE shop.parts SET id = 102 WHERE id = 1');
 is($t->sql(q{SELECT count(*) FROM truust.requests WHERE args ->> 'name' = 'Root'}), 1, 'a row that moves to another partition is no new order');
+
+# ---------------------------------------------------------------- keys
+
+# Sessions write values as they like, and types have lengths: each row is found again.
+$t->sql(<<~'SQL');
+	CREATE TYPE shop.place AS (street text, since date);
+	CREATE DOMAIN shop.code AS char(4);
+	CREATE TABLE shop.keys (c char(4), d shop.code, b bit(3), f float8, r daterange, a timestamp[], s timestamp(3), i interval, o bytea,
+		l boolean, p shop.place, n numeric(6, 2), v varchar(3), j jsonb, title text, total numeric, truust_id bigint, status char(20),
+		PRIMARY KEY (c, d, b, f, r, a, s, i, o, l, p, n, v, j));
+	SELECT truust_attach('shop.keys', args => '{"name": "title", "value": "total"}', order_id => 'truust_id', status => 'status');
+	SQL
+my $KEYS = <<~'SQL';
+	INSERT INTO shop.keys SELECT 'ab', 'cd', x.b, x.f, '[2026-02-01,2026-03-04)', ARRAY[timestamp '2026-02-01 10:11:12.5'], '2026-02-03 01:02:03.456',
+		interval '1 year -2 days 3 hours', '\x00ff5c27', true, ('Main "st", 1', '2026-02-03')::shop.place, 1.50, 'a''"', x.j, x.title, 1
+		FROM (VALUES (B'101', 0.3::float8, '"a\\b"'::jsonb, '%1$s 1'), ('101', 0.1::float8 + 0.2::float8, '"a\\b"', '%1$s 2'), ('100', 0.3, '{"1": 2}', '%1$s 3'))
+			x (b, f, j, title)
+	SQL
+$t->sql(q{SET datestyle = 'SQL, DMY'; SET intervalstyle = sql_standard; SET extra_float_digits = -5; SET bytea_output = escape; }
+	. $KEYS =~ s/%1\$s/New/gr);
+ok($t->settled, 'a key of many types, inserted by a session with settings of its own');
+is(filled('shop.keys', 'b', 'title'), '', 'each row is found again')
+  or diag $t->sql('SELECT attachment_row, done_error FROM truust.requests ORDER BY id DESC LIMIT 1');
+is($t->sql('SELECT DISTINCT status FROM shop.keys'), sprintf('%-20s', 'DRAFT'), 'and a status column of fixed length holds the whole');
+$t->sql('DELETE FROM shop.keys');
+
+# Requests of 0.1 have keys as JSON writes them.
+$t->sql(q{SELECT truust_pause('requests', 'test')});
+$t->sql($KEYS =~ s/%1\$s/Old/gr);
+$t->sql(<<~'SQL');
+	UPDATE truust.requests q SET attachment_row = jsonb_build_object('c', k.c, 'd', k.d, 'b', k.b, 'f', k.f, 'r', k.r, 'a', k.a, 's', k.s, 'i', k.i,
+		'o', k.o, 'l', k.l, 'p', k.p, 'n', k.n, 'v', k.v, 'j', k.j)
+		FROM shop.keys k WHERE k.title = q.args ->> 'name' AND q.state = 'queued';
+	SELECT truust_resume('requests');
+	SQL
+ok($t->settled, 'keys as 0.1 stored them');
+is(filled('shop.keys', 'b', 'title'), '', 'are found too')
+  or diag $t->sql('SELECT attachment_row, done_error FROM truust.requests ORDER BY id DESC LIMIT 1');
 
 # ---------------------------------------------------------------- what breaks later
 
@@ -214,7 +260,76 @@ breaks('A trigger of the shop', <<~'SQL', 'DROP TRIGGER closed ON shop.orders', 
 	CREATE FUNCTION shop.closed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'closed on Sundays'; END $$;
 	CREATE TRIGGER closed BEFORE UPDATE ON shop.orders FOR EACH ROW EXECUTE FUNCTION shop.closed();
 	SQL
-is($t->effects('createOrder'), $made + 4, 'each order was made once');
+breaks('A short column', 'ALTER TABLE shop.orders ALTER payment_status TYPE varchar(4) USING left(payment_status, 4)',
+	'ALTER TABLE shop.orders ALTER payment_status TYPE text', qr/value too long for type character varying\(4\)/);
+breaks('A short domain', <<~'SQL', 'ALTER TABLE shop.orders ALTER payment_url TYPE text', qr/value too long for type character\(9\)/);
+	CREATE DOMAIN shop.short AS char(9);
+	ALTER TABLE shop.orders ALTER payment_url TYPE shop.short USING left(payment_url, 9);
+	SQL
+breaks('A deleted row', q{DELETE FROM shop.orders WHERE title = 'A deleted row'},
+	q{INSERT INTO shop.orders (id, title, total, truust_id) OVERRIDING SYSTEM VALUE
+		SELECT (attachment_row ->> 'id')::bigint, 'A deleted row', 1, (response ->> 'id')::bigint FROM truust.requests WHERE args ->> 'name' = 'A deleted row'},
+	qr/^table shop.orders has no row with the key \{"id": \d+\} any more\nOrder \d+ was made of its row.*docs\/operations.md/s);
+breaks('A key that changes', q{UPDATE shop.orders SET id = DEFAULT WHERE title = 'A key that changes'},
+	q{UPDATE truust.requests q SET attachment_row = jsonb_build_object('id', o.id) FROM shop.orders o WHERE o.title = 'A key that changes' AND q.args ->> 'name' = o.title},
+	qr/^table shop.orders has no row with the key/);
+breaks('Another order', q{UPDATE shop.orders SET truust_id = 3 WHERE title = 'Another order'},
+	q{UPDATE shop.orders SET truust_id = NULL WHERE title = 'Another order' AND truust_id = 3}, qr/^the row with the key \{"id": \d+\} of table shop.orders has order 3 already/);
+breaks('A trigger that says nothing', <<~'SQL', 'DROP TRIGGER silent ON shop.orders', qr/was not written.*A trigger of the table/s);
+	CREATE FUNCTION shop.silent() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+	CREATE TRIGGER silent BEFORE UPDATE ON shop.orders FOR EACH ROW EXECUTE FUNCTION shop.silent();
+	SQL
+breaks('A detached table', q{SELECT truust_detach('shop.orders')}, <<~'SQL', qr/^table shop.orders is not attached any more/);
+	SELECT truust_attach('shop.orders', args => '{"name": "title", "value": "total"}',
+		order_id => 'truust_id', status => 'payment_status', link => 'payment_url');
+	SQL
+breaks('Another account', <<~'SQL', <<~'SQL', qr/^table shop.orders is attached to server "other", the order lives at "truust"/);
+	CREATE SERVER other FOREIGN DATA WRAPPER truust OPTIONS (environment 'sandbox');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER other OPTIONS (secret_key 'sk_stage_of_another_account');
+	SELECT truust_detach('shop.orders');
+	SET truust.server = other;
+	SELECT truust_attach('shop.orders', args => '{"name": "title", "value": "total"}',
+		order_id => 'truust_id', status => 'payment_status', link => 'payment_url');
+	SQL
+	SELECT truust_detach('shop.orders');
+	SELECT truust_attach('shop.orders', args => '{"name": "title", "value": "total"}',
+		order_id => 'truust_id', status => 'payment_status', link => 'payment_url');
+	SQL
+is($t->effects('createOrder'), $made + 12, 'each order was made once');
+
+# What the hint says to do after renaming: nothing that is pending is lost, and nobody has to look.
+$t->sql(q{SELECT truust_pause('requests', 'test');
+	INSERT INTO shop.orders (title, total) VALUES ('Pending', 1);
+	ALTER TABLE shop.orders RENAME payment_status TO state;
+	ALTER TABLE shop.orders RENAME truust_id TO order_id;
+	SELECT truust_detach('shop.orders');
+	SELECT truust_attach('shop.orders', args => '{"name": "title", "value": "total"}', order_id => 'order_id', status => 'state', link => 'payment_url');
+	SELECT truust_resume('requests')});
+ok($t->settled, 'columns renamed, detached and attached again');
+is($t->sql(q{SELECT state, order_id > 0 FROM shop.orders WHERE title = 'Pending'}), 'DRAFT|t', 'what was pending is written');
+$t->sql(q{ALTER TABLE shop.orders RENAME state TO payment_status; ALTER TABLE shop.orders RENAME order_id TO truust_id;
+	SELECT truust_detach('shop.orders');
+	SELECT truust_attach('shop.orders', args => '{"name": "title", "value": "total"}', order_id => 'truust_id', status => 'payment_status', link => 'payment_url')});
+is($t->sql(q{SELECT count(*) FROM truust.attachments WHERE relation = 'shop.orders'::regclass}), 1, 'of one table there is one attachment');
+
+# A key of other columns is not taken for the row's.
+$t->sql(q{CREATE TABLE shop.rekeyed (id int PRIMARY KEY, number int NOT NULL UNIQUE, title text, total numeric, truust_id bigint);
+	SELECT truust_attach('shop.rekeyed', args => '{"name": "title", "value": "total"}', order_id => 'truust_id');
+	SELECT truust_pause('requests', 'test');
+	INSERT INTO shop.rekeyed VALUES (1, 2, 'Rekeyed', 1);
+	SELECT truust_detach('shop.rekeyed');
+	ALTER TABLE shop.rekeyed DROP CONSTRAINT rekeyed_pkey, ADD PRIMARY KEY (number);
+	SELECT truust_attach('shop.rekeyed', args => '{"name": "title", "value": "total"}', order_id => 'truust_id');
+	SELECT truust_resume('requests')});
+ok($t->wait_for(q{(SELECT done_state = 'dead' AND done_error LIKE '%another primary key%' FROM truust.requests WHERE args ->> 'name' = 'Rekeyed')}),
+	'another primary key: a dead letter')
+  or diag $t->sql(q{SELECT state, done_state, done_error FROM truust.requests WHERE args ->> 'name' = 'Rekeyed'});
+
+# The order is known although its row is not, and one that nobody wants is put aside.
+my $lost = $t->sql(q{SELECT response ->> 'id' FROM truust.requests WHERE args ->> 'name' = 'Rekeyed'});
+is($t->sql("SELECT status FROM truust.orders WHERE id = $lost"), 'DRAFT', 'the order is in truust.orders all the same');
+$t->sql(q{UPDATE truust.requests SET done_state = 'done' WHERE args ->> 'name' = 'Rekeyed' AND done_state = 'dead'});
+is($t->sql(q{SELECT count(*) FROM truust.dead_letters WHERE kind = 'on_done'}), 0, 'and a dead letter that is dealt with can be put aside');
 
 # An enum that lacks a status, met by a webhook: the event is a dead letter, other orders go on, and it is retried after the fix.
 $t->sql(<<~'SQL');
@@ -240,17 +355,23 @@ is($t->sql('SELECT status FROM shop.enums WHERE id = 1'), 'ACCEPTED', 'and appli
 
 # What is gone for good holds nothing up.
 $t->sql(q{SELECT truust_pause('requests', 'test');
-	INSERT INTO shop.orders (title, total) VALUES ('A deleted row', 1);
 	INSERT INTO shop.enums VALUES (3, 'A dropped table', 3);
-	DELETE FROM shop.orders WHERE title = 'A deleted row';
-	DROP TABLE shop.enums;
-	INSERT INTO shop.guarded VALUES (2, 'shop', 'A detached table', 1);
-	SELECT truust_detach('shop.guarded');
-	SELECT truust_resume('requests')});
-ok($t->settled, 'a row, a table and an attachment that are gone');
+	INSERT INTO shop.guarded VALUES (3, 'shop', 'Let go', 1);
+	SET ROLE shop;
+	SELECT truust_detach('shop.guarded')});
+is($t->sql(q{SELECT count(*) FROM pg_trigger WHERE tgrelid = 'shop.guarded'::regclass}), 0, 'a role detaches what it has attached');
+my $dropped = $t->sql(q{SELECT 'shop.enums'::regclass::oid});
+$t->sql(q{DROP TABLE shop.enums});
+$t->sql("SELECT truust_detach($dropped)");
+is($t->error("SELECT truust_detach($dropped)") =~ /42704.*table with OID $dropped is not attached/ ? 1 : 0, 1, 'a table that is gone can be detached');
+$t->sql(q{SELECT truust_resume('requests')});
+ok($t->settled, 'a table and an attachment that are gone');
 is($t->sql(q{SELECT string_agg(state || ' ' || coalesce(done_state, '-'), ',' ORDER BY id) FROM truust.requests
-	WHERE args ->> 'name' IN ('A deleted row', 'A dropped table', 'A detached table')}), 'done done,done done,done done', 'hold nothing up');
-is($t->sql('SELECT truust_id IS NULL FROM shop.guarded WHERE id = 2'), 't', 'what is detached is not written');
+	WHERE args ->> 'name' IN ('A dropped table', 'Let go')}), 'done done,done dead', 'a dropped table wants no order, a detached one is a dead letter');
+is($t->sql('SELECT truust_id IS NULL FROM shop.guarded WHERE id = 3'), 't', 'what is detached is not written');
 ok(webhook($other, 'ACCEPTED', 'order.accepted'), 'nor do they hold up a webhook');
+$t->sql('CALL truust_drain()');
+is($t->sql(q{SELECT string_agg(relation::text, ',') FROM truust.attachments WHERE role = '' OR relation NOT IN (SELECT oid FROM pg_class)}), 'shop.guarded',
+	'what is left of an attachment goes with the last request that needs it');
 
 done_testing();
