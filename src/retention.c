@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * retention.c
- *		History is kept for truust.retention and removed in small steps.
+ *		History is kept for truust.retention and removed in small steps; what is left
+ *		of tables that were attached goes when nothing needs it.
  *
  * A step is a transaction of its own that removes a few rows, so that it is
  * in nobody's way; while a step finds all it looks for, another follows.
@@ -12,6 +13,7 @@
 
 #include "utils/timestamp.h"
 
+#include "attach.h"
 #include "guc.h"
 #include "webhook.h"
 #include "worker.h"
@@ -59,12 +61,13 @@ truust_retention_step(bool now)
 	Datum		before;
 	bool		more;
 
-	if (truust_retention < 0 || (!now && time < next_step))
+	if (!now && time < next_step)
 		return false;
 	before = TimestampTzGetDatum(time - truust_retention * USECS_PER_MINUTE);
 	truust_worker_begin();
-	more = remove_events(before) == STEP;
-	more |= remove_requests(before) == STEP;
+	more = truust_retention >= 0 && remove_events(before) == STEP;
+	more |= truust_retention >= 0 && remove_requests(before) == STEP;
+	truust_attached_tidy();
 	truust_worker_commit();
 	next_step = more ? 0 : time + INTERVAL;
 	return more;
