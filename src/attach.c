@@ -252,8 +252,7 @@ truust_attached_tidy(void)
 		"DELETE FROM truust.attachments a WHERE (a.role = ''"
 		" OR NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.relation))"
 		" AND NOT EXISTS (SELECT FROM truust.requests r WHERE r.attachment_id = a.id"
-		" AND (r.state = 'queued' OR r.state = 'sending' OR r.state = 'uncertain'"
-		" OR r.done_state = 'pending' OR r.done_state = 'dead'))",
+		" AND (r.state <> 'done' OR r.done_state = 'pending' OR r.done_state = 'dead'))",
 		0};
 
 	truust_statement_run(&query, NULL, NULL, 0);

@@ -40,7 +40,7 @@ extern void truust_attached_update(const char *server, int n, const int64 *order
 
 /*
  * Forget attachments that have ended or whose tables are gone, once no request needs
- * them.  In a transaction with SPI, with the owner's rights.
+ * them: all that came of them are done, and written back.  In a transaction with SPI, with the owner's rights.
  */
 extern void truust_attached_tidy(void);
 

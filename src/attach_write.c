@@ -82,8 +82,8 @@ made_of(const TruustAttachedOrder *order)
 
 /* What a person can do about an order that belongs to no row. */
 #define NO_PLACE_HINT                                                                              \
-	"Write the order's id into the row that it belongs to and call truust_retry_request(), or "    \
-	"cancel the order: see \"Orders without a row\" in docs/operations.md."
+	"Write the order's id into the row that it belongs to, or cancel the order; how to go on is "  \
+	"told in docs/operations.md, \"Orders without a row\"."
 
 /* Whether the key that the row had when it was inserted is of the columns that are the key now. */
 static void

@@ -21,7 +21,10 @@
 #define STEP 1000					  /* rows */
 #define INTERVAL (10 * USECS_PER_SEC) /* between looks that found nothing more */
 
+#define TIDY_INTERVAL (10 * USECS_PER_MINUTE) /* it may have to look through all requests */
+
 static TimestampTz next_step = 0;
+static TimestampTz next_tidy = 0;
 
 /* The oldest events; they are numbered as they were written, so the index on id finds them. */
 static uint64
@@ -67,7 +70,11 @@ truust_retention_step(bool now)
 	truust_worker_begin();
 	more = truust_retention >= 0 && remove_events(before) == STEP;
 	more |= truust_retention >= 0 && remove_requests(before) == STEP;
-	truust_attached_tidy();
+	if (now || time >= next_tidy)
+	{
+		truust_attached_tidy();
+		next_tidy = time + TIDY_INTERVAL;
+	}
 	truust_worker_commit();
 	next_step = more ? 0 : time + INTERVAL;
 	return more;

@@ -192,12 +192,15 @@ SELECT truust_detach('shop.lent');
 SET ROLE regress_truust_clerk;
 SELECT truust_attach('shop.lent', '{"name": "title", "value": "total"}', order_id => 'truust_id');
 INSERT INTO shop.lent VALUES (1, 'Lent', 1);
+RESET ROLE;
+UPDATE truust.requests SET state = 'failed', done_state = 'done';
+SET ROLE regress_truust_clerk;
 SELECT truust_detach('shop.lent');
 RESET ROLE;
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'shop.lent'::regclass;
 SELECT truust_revoke('operate', 'regress_truust_clerk');
 
--- Attached again, it is the attachment that pending requests know.
+-- Attached again, it is the attachment that requests know which are not done, refused ones too: they can be sent again.
 SELECT truust_attach('shop.lent', '{"name": "title", "value": "total"}', order_id => 'truust_id');
 SELECT count(*), count(a.role) FROM truust.requests r LEFT JOIN truust.attachments a ON a.id = r.attachment_id AND a.relation = 'shop.lent'::regclass AND a.role = CURRENT_USER;
 
