@@ -293,7 +293,7 @@ end_attachment(int64 id)
 	Datum				   value = Int64GetDatum(id);
 	TruustRoleState		   state;
 
-	truust_owner_enter(&state, true);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	truust_statement_run(&query, &value, NULL, 0);
 	truust_attached_tidy();
 	truust_owner_leave(&state);
