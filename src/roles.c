@@ -9,6 +9,10 @@
  * used, and its rights.  The server itself knows only of roles that have a user
  * mapping.  Other databases of the cluster cannot be seen from here.
  *
+ * Requests that have ended stay, and the next role of that name must neither
+ * read nor repeat them, nor meet their keys: they follow a role that is renamed, and
+ * get a name that no role can have when theirs is dropped.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -54,22 +58,23 @@ refuse(bool renamed)
 		psprintf("In this database it has %s pending requests, %s attached tables and %s handlers.",
 				 truust_result_text(0, 2), truust_result_text(0, 3), truust_result_text(0, 4));
 
-	ereport(ERROR,
-			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			 errmsg("role \"%s\" cannot be %s because truust works for it", role,
-					renamed ? "renamed" : "dropped"),
-			 errdetail("%s", detail),
-			 errhint("Let the worker send its requests, or take them back with "
-					 "truust_cancel_request(); truust_detach() and truust_off() undo the rest.")));
+	ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					errmsg("role \"%s\" cannot be %s because truust works for it", role,
+						   renamed ? "renamed" : "dropped"),
+					errdetail("%s", detail),
+					errhint("Let the worker send its requests, or take them back with "
+							"truust_cancel_request(); see to those in truust.dead_letters; "
+							"truust_detach() and truust_off() undo the rest.")));
 }
 
 static void
-check_names(List *names, bool renamed)
+check_names(Datum names, bool renamed)
 {
 	static TruustStatement query = {
 		"SELECT * FROM (SELECT n.role,"
 		" (SELECT count(*) FROM truust.requests r WHERE r.role = n.role"
-		" AND (r.state IN ('queued', 'sending', 'uncertain') OR r.done_state = 'pending'))::text"
+		" AND (r.state IN ('queued', 'sending', 'uncertain')"
+		" OR r.done_state IN ('pending', 'dead')))::text"
 		" AS requests,"
 		" (SELECT count(*) FROM truust.attachments a WHERE a.role = n.role)::text AS tables,"
 		" (SELECT count(*) FROM truust.handlers h WHERE h.role = n.role)::text AS handlers"
@@ -77,28 +82,58 @@ check_names(List *names, bool renamed)
 		" WHERE c.requests <> '0' OR c.tables <> '0' OR c.handlers <> '0' LIMIT 1",
 		1,
 		{TEXTARRAYOID}};
-	TruustRoleState state;
-	TruustColumn	column;
-	Datum			value;
-	ListCell	   *lc;
 
-	SPI_connect();
+	if (truust_statement_run(&query, &names, NULL, 1) > 0)
+		refuse(renamed);
+}
+
+/*
+ * What has ended, out of reach of whoever is called so next.  No role's name may
+ * begin with pg_, and the transaction tells one that was dropped from
+ * another of the same name.
+ */
+static void
+rename_ended(Datum names, const char *new_name)
+{
+	static TruustStatement query = {
+		"UPDATE truust.requests r SET role = coalesce($2, pg_catalog.concat('pg_dropped_',"
+		" pg_catalog.pg_current_xact_id(), '_', r.role))::pg_catalog.name"
+		" WHERE r.role = ANY ($1::pg_catalog.name[])",
+		2,
+		{TEXTARRAYOID, TEXTOID}};
+	Datum values[2] = {names, new_name ? CStringGetTextDatum(new_name) : (Datum) 0};
+	bool  nulls[2] = {false, new_name == NULL};
+
+	truust_statement_run(&query, values, nulls, 0);
+}
+
+static Datum
+name_array(List *names)
+{
+	TruustColumn column;
+	ListCell	*lc;
+
 	truust_column_init(&column, TEXTOID, list_length(names));
 	foreach (lc, names)
 		truust_column_add_text(&column, lfirst(lc));
-	value = truust_column_array(&column);
-	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
-	if (truust_statement_run(&query, &value, NULL, 1) > 0)
-		refuse(renamed);
-	truust_owner_leave(&state);
-	SPI_finish();
+	return truust_column_array(&column);
 }
 
 void
 truust_roles_guard(Node *statement)
 {
-	List *names = names_taken(statement);
+	List		   *names = names_taken(statement);
+	bool			renamed = IsA(statement, RenameStmt);
+	Datum			value;
+	TruustRoleState state;
 
-	if (names != NIL && IsTransactionState() && OidIsValid(truust_owner()))
-		check_names(names, IsA(statement, RenameStmt));
+	if (names == NIL || !IsTransactionState() || !OidIsValid(truust_owner()))
+		return;
+	SPI_connect();
+	value = name_array(names);
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
+	check_names(value, renamed);
+	rename_ended(value, renamed ? castNode(RenameStmt, statement)->newname : NULL);
+	truust_owner_leave(&state);
+	SPI_finish();
 }
