@@ -19,7 +19,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/json.h"
 #include "utils/timestamp.h"
 
@@ -29,6 +29,8 @@
 
 #define PAGE_SIZE 100
 #define MOST_PAGES 10000 /* an API that never ends a list must not hold the look for ever */
+
+#define EPOCH_JDATE ((int64) POSTGRES_EPOCH_JDATE)
 
 /* Clocks of the API and of this machine may differ by so much. */
 #define CLOCK_TOLERANCE (INT64CONST(3600) * USECS_PER_SEC)
@@ -98,14 +100,15 @@ add_member(StringInfo json, const char *name, const char *value)
 	escape_json(json, value);
 }
 
-/* The day before the request was made: clocks and time zones differ. */
+/* The day before the request was made, in UTC: clocks and time zones differ. */
 static char *
 first_day(const TruustFlight *flight)
 {
-	Datum day = DirectFunctionCall1(timestamptz_date,
-									TimestampTzGetDatum(flight->created_at - USECS_PER_DAY));
+	int64 day = (flight->created_at + EPOCH_JDATE * USECS_PER_DAY) / USECS_PER_DAY - 1;
+	int	  year, month, mday;
 
-	return psprintf("%s", DatumGetCString(DirectFunctionCall1(date_out, day)));
+	j2date((int) day, &year, &month, &mday);
+	return psprintf("%04d-%02d-%02d", year, month, mday);
 }
 
 static void

@@ -12,6 +12,20 @@ use Test::More;
 use TruustOutbox;
 
 my $t = TruustOutbox->new(conf => "truust.settle_time = 500ms\ntruust.max_in_flight = 50\n");
+
+# Settings of the database that are meant for sessions must not reach the worker; the test's own sessions have others.
+{
+	my %setting = (
+		datestyle => 'SQL, DMY', intervalstyle => 'sql_standard', timezone => 'Pacific/Kiritimati', bytea_output => 'escape',
+		extra_float_digits => -15, standard_conforming_strings => 'off', default_transaction_isolation => 'serializable',
+		default_transaction_read_only => 'on', statement_timeout => 1, lock_timeout => 1, idle_in_transaction_session_timeout => 1,
+		row_security => 'off', enable_indexscan => 'off', quote_all_identifiers => 'on', array_nulls => 'off');
+	my $mine = join ' ', map { "-c $_=" . $t->sql("SHOW $_") =~ s/ /\\ /gr } sort keys %setting;
+
+	$t->sql(join ';', map { "ALTER DATABASE postgres SET $_ = '$setting{$_}'" } sort keys %setting);
+	$ENV{PGOPTIONS} = $mine;
+	$t->node->restart;
+}
 my $json = JSON::PP->new->canonical->allow_nonref;
 
 sub value
