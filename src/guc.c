@@ -76,7 +76,8 @@ static const IntSetting int_settings[] = {
 	{"truust.max_in_flight", "Deferred requests that a worker has in flight at once.",
 	 &truust_max_in_flight, 16, 1, 1000, PGC_SUSET, 0},
 	{"truust.settle_time",
-	 "How long after sending a request that cannot be found at Truust counts as not executed.",
+	 "How long after its answer was lost a request that cannot be found at Truust counts as not "
+	 "executed.",
 	 &truust_settle_time, 60000, 0, INT_MAX, PGC_SUSET, GUC_UNIT_MS},
 	{"truust.max_attempts",
 	 "Attempts before an event becomes a dead letter or a deferred request fails.",

@@ -31,7 +31,8 @@ extern int truust_sync_interval;		/* s, 0: off */
 /* deferred requests */
 extern int	  truust_max_in_flight;			  /* requests at once in a worker */
 extern double truust_max_requests_per_second; /* 0: no limit */
-extern int truust_settle_time; /* ms after which a request that cannot be found was not executed */
+extern int
+	truust_settle_time; /* ms after the loss of its answer when a request that cannot be found was not executed */
 
 /* both */
 extern int truust_max_attempts;

@@ -22,8 +22,8 @@
  * outlives transactions.
  *
  * Files: outbox (the cycle), outbox_pace (when to send how much), outbox_claim
- * (rows into flights), outbox_clock (a clock that was set back), outbox_flight (flights over the wire), outbox_marker
- * and outbox_lookup (finding an unknown outcome), outbox_record (answers into
+ * (rows into flights), outbox_clock (a clock that was set back), outbox_flight (flights over the wire), outbox_marker,
+ * outbox_lookup and outbox_lost (finding an unknown outcome), outbox_record (answers into
  * rows), outbox_rows (claim and record without a plan), outbox_group (one after
  * the other), outbox_done (what follows an end), outbox_enqueue, outbox_operate
  * (SQL functions), outbox_query (prepared statements).
@@ -167,9 +167,10 @@ typedef struct TruustFlight
 	bool			  is_look;
 	int				  step; /* of a look that takes several requests */
 	int				  page;
-	char			 *customer; /* uuid found by a look's first step */
-	char			 *first_id; /* first id of the page before */
-	bool			  doubtful; /* a look met what could be it, unmarked */
+	char			 *customer;		   /* uuid found by a look's first step */
+	char			 *first_id;		   /* first id of the page before */
+	bool			  doubtful;		   /* a look met what could be it, unmarked */
+	int				  request_timeout; /* ms, of a look's account */
 	TruustWire		  wire;
 	TruustHttpRequest http;
 	bool			  flying;
@@ -318,6 +319,20 @@ extern void truust_look_build(TruustFlight *flight, const TruustAccount *account
  * NONE where the look goes on with another request (build it again).
  */
 extern void truust_look_judge(TruustFlight *flight);
+
+/* ---------------------------------------------------------------- outbox_lost.c */
+
+/* The answer of the flight, which is no look, is lost just now. */
+extern void truust_lost_note(const TruustFlight *flight);
+
+/* What is in flight came with data of another place, where somebody may still be at it. */
+extern void truust_lost_from_elsewhere(void);
+
+/* ms until a lost request that is not found counts as not executed; 0: it does. */
+extern long truust_lost_wait(const TruustFlight *flight);
+
+/* Its outcome is known. */
+extern void truust_lost_forget(const TruustFlight *flight);
 
 /* ---------------------------------------------------------------- outbox_record.c */
 

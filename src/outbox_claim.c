@@ -777,7 +777,13 @@ truust_outbox_settle_in(void)
 		return false;
 	}
 	if (before)
-		doubt_queued(strncmp(before, place, strrchr(place, '/') - place + 1) == 0);
+	{
+		bool same_database = strncmp(before, place, strrchr(place, '/') - place + 1) == 0;
+
+		if (!same_database)
+			truust_lost_from_elsewhere();
+		doubt_queued(same_database);
+	}
 	truust_outbox_run(&clear, NULL);
 	truust_outbox_run(&put, &value);
 	return true;

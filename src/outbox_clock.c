@@ -25,7 +25,7 @@
 
 #define WAITS_FOR_TOO_LONG " r.next_attempt_at > $1 AND r.next_attempt_at < 'infinity'"
 
-/* A look's time to settle begins anew: sent_at may be ahead, too.  Who is locked is for the next turn. */
+/* sent_at may be ahead, too.  Who is locked is for the next turn. */
 static TruustStatement heed_query = {
 	TRUUST_LANES
 	", late AS MATERIALIZED ("

@@ -129,6 +129,7 @@ judge_unknown(TruustFlight *flight)
 							0);
 			break;
 		case TRUUST_FINDABLE:
+			truust_lost_note(flight);
 			set_verdict(flight, TRUUST_FLIGHT_LOOK, 0);
 			break;
 		case TRUUST_UNCERTAIN:

@@ -8,10 +8,11 @@
  * it acts on and see whether it is where the request wants it.
  *
  * What is found is the request's result.  What is not found counts as not
- * executed only when truust.settle_time has passed since it was sent, because
- * a server may still be at work on it.  Whatever leaves a doubt where money
- * would move twice (an unmarked refund that could be this one, a payin that
- * could be an older one) ends as uncertain.
+ * executed only when truust.settle_time has passed since its answer was lost
+ * (outbox_lost.c), because a server may still be at work on it.  Whatever leaves a
+ * doubt where money would move twice (an unmarked refund that could be this one,
+ * a payin that could be an older one) ends as uncertain.  An answer that is not
+ * what was asked for decides nothing: it is asked for again.
  *
  *-------------------------------------------------------------------------
  */
@@ -40,7 +41,8 @@ typedef enum Finding
 	FOUND,	/* the resource is the request's result */
 	ABSENT, /* not there (yet) */
 	GO_ON,	/* ask for the next page or step */
-	DOUBT	/* could be, could not be */
+	DOUBT,	/* could be, could not be */
+	NOTHING /* the answer is not what was asked for: ask again */
 } Finding;
 
 typedef struct LookPlan
@@ -163,6 +165,7 @@ truust_look_build(TruustFlight *flight, const TruustAccount *account)
 	StringInfoData	json;
 	Jsonb		   *args;
 
+	flight->request_timeout = account->request_timeout;
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
 	if (plan->result && flight->step == 1)
@@ -192,6 +195,33 @@ text_is(Jsonb *resource, const char *field, const char *value)
 	char *text = truust_json_get_text(resource, field);
 
 	return text && value && pg_strcasecmp(text, value) == 0;
+}
+
+/*
+ * Whether the answer is the resource that the look's argument names.  What
+ * stands before an API answers for it in its own way when it is away, and a
+ * status of its own is not the resource's.
+ */
+static bool
+is_wanted(const TruustFlight *flight, Jsonb *resource)
+{
+	const char *argument = plan_of(flight)->argument;
+	const char *field = strstr(argument, "_uuid") ? "uuid" : "id";
+	int64		wanted, id;
+
+	if (resource == NULL || !JB_ROOT_IS_OBJECT(resource))
+		return false;
+	if (strcmp(field, "uuid") == 0)
+		return text_is(resource, field, truust_json_get_text(flight->args, argument));
+	return truust_json_get_int64(flight->args, argument, &wanted) &&
+		   truust_json_get_int64(resource, field, &id) && id == wanted;
+}
+
+/* The same, and it says in which state it is. */
+static bool
+has_wanted_status(const TruustFlight *flight, Jsonb *resource)
+{
+	return is_wanted(flight, resource) && truust_json_get_text(resource, "status");
 }
 
 /* Whether a field holds a time that is later than a tolerance before the request was made. */
@@ -295,7 +325,7 @@ judge_list(TruustFlight *flight, const TruustAnswer *answer)
 	if (answer->status == 404)
 		return ABSENT;
 	if (!is_list(answer->resource))
-		return DOUBT;
+		return NOTHING;
 	finding = scan_rows(flight, answer->resource, &n, &first);
 	if (finding == DOUBT)
 		flight->doubtful = true;
@@ -341,8 +371,10 @@ judge_bank(TruustFlight *flight, const TruustAnswer *answer)
 	char *first;
 	int	  n;
 
-	if (truust_json_get_text(flight->args, "customer_id") == NULL || !is_list(answer->resource))
+	if (truust_json_get_text(flight->args, "customer_id") == NULL)
 		return DOUBT;
+	if (!is_list(answer->resource))
+		return NOTHING;
 	if (flight->step == 0)
 		return judge_customers(flight, answer->resource);
 	return scan_rows(flight, answer->resource, &n, &first);
@@ -371,8 +403,8 @@ judge_order(TruustFlight *flight, const TruustAnswer *answer)
 
 	if (answer->status == 404)
 		return ABSENT;
-	if (answer->resource == NULL || !JB_ROOT_IS_OBJECT(answer->resource))
-		return DOUBT;
+	if (!has_wanted_status(flight, answer->resource))
+		return NOTHING;
 	if (strcmp(name, "accept_order") == 0)
 	{
 		statuses = accepted;
@@ -420,8 +452,12 @@ known_before(const TruustFlight *flight, Jsonb *resource)
 static Finding
 judge_single(TruustFlight *flight, const TruustAnswer *answer)
 {
+	int64 id;
+
 	if (answer->status == 404 || answer->resource == NULL)
 		return ABSENT;
+	if (!truust_json_get_int64(answer->resource, "id", &id))
+		return NOTHING;
 	if (text_is(answer->resource, "type", truust_json_get_text(flight->args, "type")) &&
 		could_be_since(flight, answer->resource, "created_at") &&
 		!known_before(flight, answer->resource))
@@ -434,8 +470,8 @@ judge_status(TruustFlight *flight, const TruustAnswer *answer)
 {
 	if (answer->status == 404)
 		return ABSENT;
-	if (answer->resource == NULL || !JB_ROOT_IS_OBJECT(answer->resource))
-		return DOUBT;
+	if (!has_wanted_status(flight, answer->resource))
+		return NOTHING;
 	/* a review is asked for from CREATED on, and from nowhere else */
 	if (flight->endpoint->lookup == TRUUST_LOOKUP_VERIFICATION_STATUS)
 		return text_is(answer->resource, "status", "CREATED") ? ABSENT : FOUND;
@@ -445,29 +481,17 @@ judge_status(TruustFlight *flight, const TruustAnswer *answer)
 static Finding
 judge_gone(TruustFlight *flight, const TruustAnswer *answer)
 {
-	return answer->status == 404 ? FOUND : ABSENT;
+	if (answer->status == 404)
+		return FOUND;
+	return is_wanted(flight, answer->resource) ? ABSENT : NOTHING;
 }
 
 /* ---------------------------------------------------------------- the verdict */
 
-/* ms until what is not found counts as not executed; 0: it does. */
-static long
-until_settled(const TruustFlight *flight)
-{
-	int64		longest = (int64) truust_settle_time + TRUUST_LONGEST_UNSENT;
-	TimestampTz settled = flight->sent_at + longest * 1000;
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (now >= settled)
-		return 0;
-	/* a clock that went back must not hold it for longer than that */
-	return (long) Min((settled - now) / 1000 + 1, longest);
-}
-
 static void
 absent(TruustFlight *flight)
 {
-	long wait = until_settled(flight);
+	long wait = truust_lost_wait(flight);
 
 	flight->answer.resource = NULL;
 	if (wait > 0)
@@ -519,10 +543,12 @@ static void
 judge(TruustFlight *flight)
 {
 	const LookPlan *plan = plan_of(flight);
-	Finding			finding = FOUND;
+	Finding			finding;
 
 	if (plan->result == NULL || flight->step == 0)
 		finding = plan->judge(flight, &flight->answer);
+	else
+		finding = is_wanted(flight, flight->answer.resource) ? FOUND : NOTHING;
 	if (finding == FOUND && plan->result && flight->step == 0)
 	{
 		flight->step = 1;
@@ -543,6 +569,10 @@ judge(TruustFlight *flight)
 			flight->verdict = TRUUST_FLIGHT_UNCERTAIN;
 			flight->answer.error = pstrdup("its outcome is unknown, and what is there at Truust "
 										   "does not tell whether it was executed");
+			break;
+		case NOTHING:
+			flight->answer.error = pstrdup("the answer is not what was asked for");
+			no_answer(flight);
 			break;
 	}
 }
@@ -576,5 +606,7 @@ truust_look_judge(TruustFlight *flight)
 	}
 	else
 		no_answer(flight);
+	if (flight->verdict != TRUUST_FLIGHT_LOOK && flight->verdict != TRUUST_FLIGHT_NONE)
+		truust_lost_forget(flight);
 	MemoryContextSwitchTo(old);
 }

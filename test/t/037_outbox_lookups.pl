@@ -255,6 +255,54 @@ ok($t->settled, '204: it ends');
 is($t->sql("SELECT state, response FROM truust.requests WHERE id = $silent"), 'done|', '204: done, without a resource');
 $t->sim(DELETE => 'rules');
 
+# ---------------------------------------------------------------- an answer that is not what was asked for
+
+# A gateway that answers for an API that is away: its word, and its status, decide nothing.
+for my $case (
+	[ accept_order => 'getOrder', '{"status": "ACCEPTED"}', 'before' ],
+	[ cancel_order => 'getOrder', '{"data": {"id": 1, "status": "CANCELLED"}}', 'before' ],
+	[ validate_order => 'getOrder', '{"status": "maintenance"}', 'after' ],
+	[ cancel_pre_auth => 'getPayin', '{"status": "CANCELLED"}', 'before' ],
+	[ cancel_subscription => 'getSubscription', '{"data": {"id": 0, "status": "CANCELLED"}}', 'before' ],
+	[ request_verification => 'getVerification', '{"status": "maintenance"}', 'before' ],
+	[ create_payin => 'getOrderPayin', '{"type": "REDSYS_V2"}', 'before' ],
+	[ create_payout => 'getOrderPayout', '{"status": "maintenance"}', 'after' ],
+	[ refund_payin => 'getPayin', '{"status": "maintenance"}', 'after' ],
+	[ create_order => 'listOrders', '{"status": "maintenance"}', 'after' ],
+	[ delete_card => 'getCard', '{"status": "maintenance"}', 'after' ])
+{
+	my ($name, $look, $body, $when) = @$case;
+	my $what = "$name, and $body from $look";
+
+	$t->sim(POST => 'rules', { operation => $look, do => 'garbage', body => $body, times => 3 });
+	my %id = lose($when, $name);
+
+	ok($t->settled, "$what: it ends");
+	my ($state, $response) = split /\|/, $t->sql("SELECT state, response FROM truust.requests WHERE id = $id{$name}"), 2;
+	is($state, 'done', "$what: done") or diag $t->sql("SELECT * FROM truust.requests WHERE id = $id{$name}");
+	unlike($response, qr/maintenance/, "$what: with what was asked for");
+	is($t->effects(camel($name)), 1, "$what: and took effect once");
+	$t->sim(DELETE => 'rules');
+}
+
+# ---------------------------------------------------------------- an answer that comes late
+
+# The API gets to it after its sender has given up: what is not there yet may come.
+$t->sql($_) for 'ALTER SYSTEM SET truust.settle_time = 1500', 'SELECT pg_reload_conf()';
+{
+	$t->sql(q{ALTER SERVER truust OPTIONS (SET request_timeout '3500')});
+	$t->sim(DELETE => 'requests');
+	$t->sim(POST => 'rules', { operation => 'createOrder', do => 'delay', ms => 4200 });
+	my $id = $t->sql(q{SELECT truust_enqueue('create_order', '{"name": "Late", "value": 1}')});
+	ok($t->settled, 'it is done after its sender has given up: it ends');
+	$t->wait_until(sub { 0 }, 1);
+	is($t->sql("SELECT state, attempts FROM truust.requests WHERE id = $id"), 'done|1', 'and is found');
+	is($t->effects('createOrder'), 1, 'and made once');
+	$t->sim(DELETE => 'rules');
+	$t->sql(q{ALTER SERVER truust OPTIONS (SET request_timeout '5000')});
+}
+$t->sql($_) for 'ALTER SYSTEM RESET truust.settle_time', 'SELECT pg_reload_conf()';
+
 # ---------------------------------------------------------------- looks that fail
 
 for my $case (
