@@ -20,6 +20,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/extension.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
@@ -28,6 +29,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/timeout.h"
+#include "utils/varlena.h"
 
 #include "guc.h"
 #include "owner.h"
@@ -205,13 +207,41 @@ truust_role_timed_out(void)
 	return fired;
 }
 
+static bool
+names_schema(const char *path, const char *schema)
+{
+	List	 *names = NIL;
+	ListCell *lc;
+
+	if (!SplitIdentifierString(pstrdup(path), ',', &names))
+		return false;
+	foreach (lc, names)
+		if (strcmp(lfirst(lc), schema) == 0)
+			return true;
+	return false;
+}
+
 /* A temporary table of the session must not stand in for one of the role's. */
 static char *
 path_with_temp_last(const char *path)
 {
-	if (strstr(path, "pg_temp"))
+	if (names_schema(path, "pg_temp"))
 		return pstrdup(path);
 	return psprintf("%s%spg_temp", path, path[0] ? ", " : "");
+}
+
+/*
+ * Code in a restricted context cannot leave a constraint for the end of the
+ * transaction: what is deferrable is checked at once.  Before the role is
+ * entered, because what waits already is not its doing.
+ */
+static void
+make_constraints_immediate(void)
+{
+	static ConstraintsSetStmt all = {
+		.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
+
+	AfterTriggerSetState(&all);
 }
 
 void
@@ -220,6 +250,7 @@ truust_role_enter(TruustRoleState *state, const char *role, const char *search_p
 	Oid	  user = get_role_oid(role, false);
 	char *path = path_with_temp_last(search_path ? search_path : "pg_catalog");
 
+	make_constraints_immediate();
 	enter(state, user, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	state->guc_nest_level = NewGUCNestLevel();
 	set_path(path);

@@ -41,7 +41,9 @@ extern void truust_owner_plans(bool for_ever);
 /*
  * Become a role for a user's code: its rights, a security-restricted context,
  * the search_path given (pg_temp last unless it is in it), truust.handler_timeout
- * and truust.handler_lock_timeout; and back.  Raises 42704 if the role is gone.
+ * and truust.handler_lock_timeout; and back.  Deferred constraints are checked at
+ * once from here to the end of the (sub)transaction, which must be a worker's.
+ * Raises 42704 if the role is gone.
  */
 extern void truust_role_enter(TruustRoleState *state, const char *role, const char *search_path);
 extern void truust_role_leave(TruustRoleState *state);

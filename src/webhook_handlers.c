@@ -16,7 +16,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
-#include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -179,16 +178,6 @@ same_role(const Handler *a, const Handler *b)
 	return a && strcmp(a->role, b->role) == 0 && strcmp(a->search_path, b->search_path) == 0;
 }
 
-/* Deferred constraints cannot be queued by code in a restricted context: check them at once. */
-static void
-make_constraints_immediate(void)
-{
-	static ConstraintsSetStmt all = {
-		.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
-
-	AfterTriggerSetState(&all);
-}
-
 void
 truust_handlers_call(TruustApplied **applied, int n, TruustWebhook **current)
 {
@@ -201,7 +190,6 @@ truust_handlers_call(TruustApplied **applied, int n, TruustWebhook **current)
 
 	for (int j = 0; j < n_handlers; j++)
 		handlers[j].ready = false;
-	make_constraints_immediate();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = 0; i < n; i++)
 	{
