@@ -47,6 +47,7 @@
 
 static bool	 own_worker = false; /* this process is the requests worker */
 static bool	 locked = false;
+static bool	 in_turn = false;	 /* the lock is held by an open transaction, too */
 static bool	 more_due = true;	 /* the last claim left something that is due */
 static int64 due_at = 0;		 /* monotonic ms: when something becomes due; -1: nothing known */
 static int64 claimed_at = 0;	 /* monotonic ms of the last claim */
@@ -79,18 +80,27 @@ lock_outbox(void)
 
 /*
  * For the time of a transaction that runs others' code, which may give up all
- * advisory locks of the session: one of the transaction, and at its end the
- * session's again.
+ * advisory locks of the session: one of the transaction, and at its end, good
+ * or bad, the session's again.
  */
 static void
-hold_lock(bool at_end)
+hold_lock(void)
 {
 	LOCKTAG tag;
 
 	set_lock_tag(&tag);
-	if (at_end)
-		(void) LockRelease(&tag, ExclusiveLock, true);
-	(void) LockAcquire(&tag, ExclusiveLock, at_end, true);
+	(void) LockAcquire(&tag, ExclusiveLock, false, true);
+	in_turn = true;
+}
+
+static void
+keep_lock(void)
+{
+	LOCKTAG tag;
+
+	set_lock_tag(&tag);
+	(void) LockRelease(&tag, ExclusiveLock, true);
+	(void) LockAcquire(&tag, ExclusiveLock, true, true);
 }
 
 static void
@@ -214,7 +224,7 @@ turn(void)
 	bool paused;
 
 	truust_worker_begin();
-	hold_lock(false);
+	hold_lock();
 	SPI_connect();
 	due_at = -1;
 	more_due = false;
@@ -231,8 +241,9 @@ turn(void)
 		ForceSyncCommit();
 	truust_worker_activity(paused ? TRUUST_SLOT_PAUSED : TRUUST_SLOT_BUSY,
 						   paused ? "paused" : "sending requests");
-	hold_lock(true);
+	keep_lock();
 	truust_worker_commit();
+	in_turn = false;
 	move_on();
 }
 
@@ -353,6 +364,9 @@ clean_up(void)
 	truust_http_abandon_all();
 	truust_groups_doubt();
 	drop_fresh();
+	if (in_turn)
+		keep_lock();
+	in_turn = false;
 	if (own_worker)
 		truust_flights_lost();
 	else
