@@ -124,6 +124,28 @@ note_together(TruustEnd **ends, int n)
 }
 
 static void
+note_batch(TruustEnd **ends, int n)
+{
+	if (!note_together(ends, n))
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("the orders of a batch could not be noted together")));
+}
+
+/* A role that is gone (dropped in another database) stays in the note by its name, as in a batch. */
+static void
+note_alone(TruustEnd *end)
+{
+	Oid	  role = get_role_oid(end->role, true);
+	int64 id;
+
+	if (OidIsValid(role))
+		truust_orders_note(end->server, role, end->response, TRUUST_FROM_REQUEST, false);
+	else if (truust_json_get_int64(end->response, "id", &id) &&
+			 truust_json_get_text(end->response, "status"))
+		note_batch(&end, 1);
+}
+
+static void
 note_payment(const TruustEnd *end)
 {
 	int64 order_id = 0;
@@ -149,9 +171,7 @@ truust_outbox_note(TruustEnd **ends, int n)
 			note_payment(ends[i]);
 	}
 	if (n_orders == 1)
-		truust_orders_note(orders[0]->server, get_role_oid(orders[0]->role, true),
-						   orders[0]->response, TRUUST_FROM_REQUEST, false);
-	else if (n_orders > 1 && !note_together(orders, n_orders))
-		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-						errmsg("the orders of a batch could not be noted together")));
+		note_alone(orders[0]);
+	else if (n_orders > 1)
+		note_batch(orders, n_orders);
 }
