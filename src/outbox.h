@@ -49,8 +49,9 @@
 /* ---------------------------------------------------------------- outbox_query.c */
 
 /*
- * Run a statement that reaches its rows by an index, whatever the planner
- * thought of the table when it was small.  Returns the number of rows.
+ * Run a statement in a transaction of a worker or of truust_drain(), whose
+ * settings make it reach its rows by an index (truust_owner_plans()).  Returns
+ * the number of rows.
  */
 extern uint64 truust_outbox_run(TruustStatement *statement, Datum *values);
 

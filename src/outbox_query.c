@@ -8,40 +8,13 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "utils/guc.h"
 
 #include "outbox.h"
-
-/*
- * Every statement of the outbox reaches its few rows by an index.  A plan made
- * while the table was small must not decide otherwise for a million rows.
- */
-static int
-plan_by_index(void)
-{
-	static const char *const settings[][2] = {
-		{"enable_seqscan", "off"},
-		{"enable_hashjoin", "off"},
-		{"enable_mergejoin", "off"},
-		{"jit", "off"},
-		{"plan_cache_mode", "force_generic_plan"},
-	};
-	int level = NewGUCNestLevel();
-
-	for (size_t i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-	return level;
-}
 
 uint64
 truust_outbox_run(TruustStatement *statement, Datum *values)
 {
-	int	   level = plan_by_index();
-	uint64 n = truust_statement_run(statement, values, NULL, 0);
-
-	AtEOXact_GUC(true, level);
-	return n;
+	return truust_statement_run(statement, values, NULL, 0);
 }
 
 bool
