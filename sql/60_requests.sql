@@ -33,7 +33,7 @@ CREATE FUNCTION truust_resolve_request(id bigint, response jsonb)
 RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'truust_resolve_request';
-COMMENT ON FUNCTION truust_resolve_request(bigint, jsonb) IS 'Ends an uncertain request by what a person found out at Truust. response: the resource that it created or changed (the request is done), or NULL: it was not executed and shall not be (the request has failed). Raises P0002 for an unknown id, 55000 for a request that is not uncertain.';
+COMMENT ON FUNCTION truust_resolve_request(bigint, jsonb) IS 'Ends an uncertain request by what a person found out at Truust. response: the resource that it created or changed, alone or as the whole answer of the API (the request is done), or NULL: it was not executed and shall not be (the request has failed). Raises P0002 for an unknown id, 55000 for a request that is not uncertain, 22023 for a response without the id (or uuid) of the resource that the operation returns.';
 
 CREATE FUNCTION truust.guard_drop()
 RETURNS event_trigger

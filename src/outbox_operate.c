@@ -78,6 +78,11 @@ static TruustStatement resolve_failed_query = {
 	2,
 	{INT8OID, TEXTOID}};
 
+static TruustStatement operation_query = {
+	"SELECT r.operation FROM truust.requests r WHERE r.id = $1 AND r.state = 'uncertain'",
+	1,
+	{INT8OID}};
+
 static TruustStatement state_query = {
 	"SELECT r.state FROM truust.requests r WHERE r.id = $1 AND (r.role = $2 OR $3)",
 	3,
@@ -165,6 +170,67 @@ truust_cancel_request(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* ---------------------------------------------------------------- what a person says became of it */
+
+/* What an uncertain request would have been answered with; NULL: there is no such request. */
+static const TruustSignature *
+signature_of(Datum id)
+{
+	TruustRoleState		  state;
+	const TruustEndpoint *endpoint = NULL;
+
+	SPI_connect();
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
+	if (truust_statement_run(&operation_query, &id, NULL, 1) > 0)
+		endpoint = truust_endpoint_find(truust_field_text(0, 1));
+	truust_owner_leave(&state);
+	SPI_finish();
+	return endpoint ? truust_endpoint_signature(endpoint) : NULL;
+}
+
+/* Whether resources of this type are known by a field, a column of it. */
+static bool
+has_field(Oid type, const char *field)
+{
+	Oid relation = get_typ_typrelid(type);
+
+	return OidIsValid(relation) && get_attnum(relation, field) != InvalidAttrNumber;
+}
+
+/* Whether it can be the resource that an operation returns: it says which one it is, if such ones do. */
+static bool
+can_be_result(Oid type, Jsonb *resource)
+{
+	bool  has_id = has_field(type, "id");
+	bool  has_uuid = has_field(type, "uuid");
+	int64 id;
+
+	if (!has_id && !has_uuid)
+		return true;
+	if (resource == NULL || !JB_ROOT_IS_OBJECT(resource))
+		return false;
+	return (has_id && truust_json_get_int64(resource, "id", &id)) ||
+		   (has_uuid && truust_json_get_text(resource, "uuid"));
+}
+
+/* The resource in what a person gives as the answer, which may be all of it, as the API has it. */
+static Jsonb *
+resource_of(Datum id, Jsonb *response)
+{
+	const TruustSignature *signature = signature_of(id);
+	Jsonb				  *resource = truust_json_resource(response);
+
+	if (signature && !can_be_result(signature->result_type, resource))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("response is not what %s returns", signature->endpoint->name),
+				 errdetail("It is no object with the \"%s\" of a resource.",
+						   has_field(signature->result_type, "id") ? "id" : "uuid"),
+				 errhint("Give the resource as the API shows it, or NULL if the request was not "
+						 "executed and shall not be.")));
+	return resource ? resource : response;
+}
+
 /* truust_resolve_request(id, response) */
 Datum
 truust_resolve_request(PG_FUNCTION_ARGS)
@@ -175,7 +241,8 @@ truust_resolve_request(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("id must not be null")));
 	values[0] = PG_GETARG_DATUM(0);
-	values[1] = PG_ARGISNULL(1) ? told_by("resolved as not executed") : PG_GETARG_DATUM(1);
+	values[1] = PG_ARGISNULL(1) ? told_by("resolved as not executed")
+								: JsonbPGetDatum(resource_of(values[0], PG_GETARG_JSONB_P(1)));
 	change(statements, 1, values, "resolved",
 		   "Only an uncertain request waits for somebody to say what became of it.");
 	PG_RETURN_VOID();

@@ -163,7 +163,9 @@ SELECT operation, args FROM truust.dead_letters WHERE server = 'regress_requests
 SET ROLE regress_truust_guard;
 SELECT DISTINCT role FROM truust.pending WHERE server = 'regress_requests' ORDER BY role;
 SELECT count(*) FROM truust.dead_letters WHERE server = 'regress_requests';
-SELECT truust_resolve_request(id, '{"id": 1}') FROM numbers WHERE key = 'g2';
+SELECT truust_resolve_request(id, '{}') FROM numbers WHERE key = 'g2';
+\echo :SQLSTATE
+SELECT truust_resolve_request(id, '{"data": {"id": 1}}') FROM numbers WHERE key = 'g2';
 SELECT truust_resolve_request(id, NULL) FROM numbers WHERE key = 'g3#x';
 SELECT key, state, response, error, done_state FROM truust.requests WHERE key IN ('g2', 'g3#x') ORDER BY key;
 RESET ROLE;
@@ -175,6 +177,40 @@ CREATE ROLE regress_truust_mapped;
 CREATE USER MAPPING FOR regress_truust_mapped SERVER regress_requests OPTIONS (secret_key 'sk_stage_of_another');
 DROP ROLE regress_truust_mapped;
 \echo :SQLSTATE
+
+-- What has ended follows a role that is renamed, and is nobody's when it is dropped: the next of its name has neither its
+-- requests nor their keys.
+CREATE ROLE regress_truust_anna IN ROLE regress_truust_shop;
+CREATE USER MAPPING FOR regress_truust_anna SERVER regress_requests OPTIONS (secret_key 'sk_stage_of_anna');
+SET ROLE regress_truust_anna;
+SELECT enqueued('create_order', '{"name": "Secret", "value": 1}', 'annas');
+SELECT truust_cancel_request(id) FROM truust.requests WHERE key = 'annas';
+RESET ROLE;
+DROP USER MAPPING FOR regress_truust_anna SERVER regress_requests;
+ALTER ROLE regress_truust_anna RENAME TO regress_truust_anne;
+CREATE ROLE regress_truust_anna IN ROLE regress_truust_shop;
+CREATE USER MAPPING FOR regress_truust_anna SERVER regress_requests OPTIONS (secret_key 'sk_stage_of_another_anna');
+SET ROLE regress_truust_anne;
+SELECT role, args ->> 'name' AS name FROM truust.requests WHERE role LIKE '%ann%';
+SET ROLE regress_truust_anna;
+SELECT count(*) FROM truust.requests;
+SELECT enqueued('create_order', '{"name": "Mine", "value": 1}', 'annas');
+SELECT truust_cancel_request(id) FROM truust.requests WHERE key = 'annas';
+SELECT args ->> 'name' AS name, state FROM truust.requests;
+RESET ROLE;
+UPDATE truust.requests SET done_state = 'dead' WHERE role = 'regress_truust_anne';
+DROP ROLE regress_truust_anne;
+\echo :SQLSTATE
+UPDATE truust.requests SET done_state = NULL WHERE role = 'regress_truust_anne';
+DROP ROLE regress_truust_anne;
+DROP USER MAPPING FOR regress_truust_anna SERVER regress_requests;
+DROP ROLE regress_truust_anna;
+CREATE ROLE regress_truust_anna IN ROLE regress_truust_shop;
+SET ROLE regress_truust_anna;
+SELECT count(*) FROM truust.requests;
+RESET ROLE;
+DROP ROLE regress_truust_anna;
+SELECT pg_catalog.regexp_replace(role, '\d+', 'N') AS role, args ->> 'name' AS name, state FROM truust.requests WHERE key = 'annas' ORDER BY role;
 
 -- Operations and what is known of repeating them: reads are safe, writes are not, what is looked up is findable.
 SELECT repeat, count(*) FROM truust.endpoints() GROUP BY repeat ORDER BY repeat;

@@ -115,7 +115,7 @@ $t->sql(qq{SELECT truust_enqueue('update_order', '{"order_id": $order, "name": "
 ok($t->wait_for("(SELECT state = 'uncertain' FROM truust.requests WHERE id = $receipt)"), 'an outcome that cannot be found out is uncertain');
 ok($t->wait_for(q{(SELECT next_attempt_at = 'infinity' AND state = 'queued' FROM truust.requests WHERE args ->> 'name' = 'held')}),
 	'and holds its group back');
-$t->sql("SELECT truust_resolve_request($receipt, '{}')");
+$t->sql(qq{SELECT truust_resolve_request($receipt, '{"id": $order}')});
 ok($t->settled, 'until it is resolved');
 is($t->sql(q{SELECT state FROM truust.requests WHERE args ->> 'name' = 'held'}), 'done', 'then the next one goes');
 is($t->effects('sendOrderReceipt') + 0, $t->calls('sendOrderReceipt') + 0, 'nothing uncertain was sent again');

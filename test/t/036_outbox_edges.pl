@@ -154,11 +154,47 @@ $t->sql(q{CREATE TABLE told (id bigint, state text);
 	my $under_way = enqueue('update_order', qq({"order_id": $order, "name": "Under way"}));
 	ok($t->wait_for("(SELECT done_state = 'done' FROM truust.requests WHERE id = $id)", 30), 'an on_done gives up all advisory locks');
 	ok($t->wait_for("(SELECT state = 'sending' FROM truust.requests WHERE id = $under_way)", 30), 'another request is under way');
-	is($t->sql(q{SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-		WHERE l.locktype = 'advisory' AND l.granted AND a.backend_type = 'truust requests' AND l.objid::bigint & 65535 = 65535}), 1,
-		'the worker has its own still') or diag $t->sql(q{SELECT l.* FROM pg_locks l WHERE locktype = 'advisory'});
+	is(own_locks(), 1, 'the worker has its own still') or diag $t->sql(q{SELECT l.* FROM pg_locks l WHERE locktype = 'advisory'});
 	$t->sim(DELETE => 'rules');
 	ok($t->settled(30), 'all is done');
+}
+
+# The worker's own advisory lock.
+sub own_locks
+{
+	return $t->sql(q{SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+		WHERE l.locktype = 'advisory' AND l.granted AND a.backend_type = 'truust requests' AND l.objid::bigint & 65535 = 65535});
+}
+
+# How often the worker has failed with these words since the log was so long.
+sub failures
+{
+	my ($words, $log) = @_;
+	return scalar(() = slurp_file($node->logfile, $log) =~ /truust requests failed: $words/g);
+}
+
+# The same, and what comes after it in the same transaction fails.
+{
+	$t->sql(<<~'SQL');
+		CREATE TABLE let_go (yes boolean);
+		CREATE FUNCTION keep_waiting() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			IF NOT EXISTS (SELECT FROM public.let_go) THEN RAISE EXCEPTION 'not let go'; END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER keep_waiting BEFORE UPDATE ON truust.requests FOR EACH ROW
+			WHEN (OLD.next_attempt_at = 'infinity' AND NEW.next_attempt_at < 'infinity' AND NEW.state = 'queued')
+			EXECUTE FUNCTION keep_waiting();
+		SQL
+	my $log = -s $node->logfile;
+	$t->sim(POST => 'rules', { operation => 'updateOrder', do => 'delay', ms => 700 });
+	my $first = enqueue('update_order', qq({"order_id": $order, "name": "Unlocking"}), q{NULL, 'unlock(truust.requests)'});
+	my $second = enqueue('update_order', qq({"order_id": $order, "name": "Behind it"}));
+	ok($t->wait_until(sub { failures('not let go', $log) >= 3 }), 'an on_done gives up all advisory locks, and its transaction fails');
+	is(own_locks(), 1, 'the worker has its own still');
+	$t->sql('INSERT INTO let_go VALUES (true)');
+	ends($_, 'done', 'and all goes on') for $first, $second;
+	$t->sql('DROP TRIGGER keep_waiting ON truust.requests');
 }
 
 # ---------------------------------------------------------------- a 404 that is not the API's
@@ -184,6 +220,75 @@ $t->sql(q{CREATE TABLE told (id bigint, state text);
 	$t->sql("SELECT truust_resolve_request($id, '{\"id\": $made->{id}, \"status\": \"DRAFT\"}')");
 	ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $made->{id})", 30), 'its order is noted');
 	$t->sim(DELETE => 'rules');
+}
+
+# The answer as the API gives it, for an attached row.
+{
+	$t->sql(<<~'SQL');
+		CREATE TABLE sales (id int PRIMARY KEY, title text, total numeric, truust_id bigint, payment_status text);
+		SELECT truust_attach('sales', args => '{"name": "title", "value": "total"}', order_id => 'truust_id', status => 'payment_status');
+		SQL
+	$t->sim(POST => 'rules', { operation => 'createOrder', do => 'drop', when => 'after' });
+	$t->sim(POST => 'rules', { operation => 'listOrders', do => 'status', status => 403, times => 0, body => '{"message": "not yours"}' });
+	$t->sql(q{INSERT INTO sales VALUES (1, 'Pasted', 3)});
+	my $id = $t->sql('SELECT max(id) FROM truust.requests');
+	ends($id, 'uncertain', 'an attached row\'s order cannot be looked up');
+	my ($made) = grep { $_->{name} eq 'Pasted' } @{ $t->sim(GET => 'rows?kind=orders')->{rows} };
+	for my $response ('5', '{}', '{"data": {}}', '{"data": {"status": "DRAFT"}}', '[{"id": 1}]')
+	{
+		like($t->error("SELECT truust_resolve_request($id, '$response')"),
+			qr/22023: response is not what create_order returns.*DETAIL:.*"id".*HINT:.*as the API shows it/s, "$response is no order");
+	}
+	$t->sql("SELECT truust_resolve_request($id, '{\"data\": {\"id\": $made->{id}, \"status\": \"DRAFT\"}}')");
+	ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $made->{id})", 30), 'the order in an answer is noted');
+	is($t->sql('SELECT truust_id, payment_status FROM sales WHERE id = 1'), "$made->{id}|DRAFT", 'and its row is filled in');
+	is(row($id, q{state, response ->> 'id'}), "done|$made->{id}", 'and is the response');
+	$t->sim(DELETE => 'rules');
+}
+
+# ---------------------------------------------------------------- constraints that could wait for the end
+
+{
+	$t->sql(<<~'SQL');
+		CREATE TABLE parents (id bigint PRIMARY KEY);
+		CREATE TABLE children (parent bigint REFERENCES parents DEFERRABLE INITIALLY DEFERRED);
+		CREATE FUNCTION adopt(r truust.requests) RETURNS void LANGUAGE plpgsql AS $$
+		BEGIN
+			INSERT INTO public.parents VALUES (r.id);
+			INSERT INTO public.children VALUES (r.id);
+		END $$;
+		CREATE FUNCTION orphan(r truust.requests) RETURNS void LANGUAGE sql AS 'INSERT INTO public.children VALUES (-r.id)';
+		CREATE FUNCTION look_at() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+		CREATE CONSTRAINT TRIGGER look_at AFTER UPDATE ON sales DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION look_at();
+		SQL
+	my $good = enqueue('create_order', '{"name": "Parent", "value": 3}', q{NULL, 'adopt(truust.requests)'});
+	my $bad = enqueue('create_order', '{"name": "Orphan", "value": 3}', q{NULL, 'orphan(truust.requests)'});
+	$t->sql(q{INSERT INTO sales VALUES (2, 'Deferred', 3)});
+	ok($t->wait_for("EXISTS (SELECT FROM children WHERE parent = $good)", 30), 'an on_done writes where a constraint is deferred')
+	  or diag row($good, 'done_error');
+	ok($t->wait_for("(SELECT done_state = 'dead' FROM truust.requests WHERE id = $bad)", 30), 'which holds for it');
+	like(row($bad, 'done_error'), qr/violates foreign key constraint/, 'and is its own error');
+	ok($t->wait_for(q{(SELECT payment_status = 'DRAFT' FROM sales WHERE id = 2)}, 30), 'and so is an attached row filled in')
+	  or diag $t->sql('SELECT id, state, done_state, done_error FROM truust.requests ORDER BY id DESC LIMIT 1');
+}
+
+# ---------------------------------------------------------------- a role that is dropped where its requests cannot be seen
+
+{
+	$t->sql(<<~'SQL');
+		CREATE ROLE sellers; SELECT truust_grant('api', 'sellers'); GRANT USAGE ON FOREIGN SERVER truust TO sellers;
+		CREATE USER MAPPING FOR PUBLIC SERVER truust OPTIONS (secret_key 'sk_stage_of_everybody');
+		CREATE ROLE short_lived IN ROLE sellers;
+		SQL
+	$t->sql('CREATE DATABASE elsewhere');
+	$t->sim(POST => 'rules', { operation => 'createOrder', do => 'delay', ms => 700, when => 'after' });
+	my $id = $t->sql(q{SET ROLE short_lived; SELECT truust_enqueue('create_order', '{"name": "Outlives", "value": 3}')});
+	ok($t->wait_until(sub { grep { $_->{name} eq 'Outlives' } @{ $t->sim(GET => 'rows?kind=orders')->{rows} } }), 'its request is under way');
+	$t->sql('DROP ROLE short_lived', database => 'elsewhere');
+	ends($id, 'done', 'and ends');
+	ok($t->wait_for("(SELECT role = 'short_lived' FROM truust.orders WHERE id = (SELECT (response ->> 'id')::bigint FROM truust.requests WHERE id = $id))", 30),
+		'and its order is noted') or diag row($id, 'done_state, done_error');
+	$t->sql($_) for 'DROP DATABASE elsewhere', 'DROP USER MAPPING FOR PUBLIC SERVER truust';
 }
 
 # ---------------------------------------------------------------- null in extra leaves its place to the marker
@@ -247,14 +352,27 @@ $t->sql(<<~'SQL');
 {
 	my $log = -s $node->logfile;
 	my $id = enqueue('create_order', '{"name": "Held back", "value": 3}');
-	my $failures = sub { return scalar(() = slurp_file($node->logfile, $log) =~ /truust requests failed: held back at the commit/g) };
-
-	ok($t->wait_until(sub { $failures->() >= 3 }), 'the record fails, and is tried again');
+	ok($t->wait_until(sub { failures('held back at the commit', $log) >= 3 }), 'the record fails, and is tried again');
 	is(row($id, 'state'), 'sending', 'nothing of it stays');
 	$t->sql('INSERT INTO gate VALUES (true)');
 	ends($id, 'done', 'until it can be committed');
 	is(scalar(grep { $_->{name} eq 'Held back' } values %{ $t->orders }), 1, 'it was sent once');
 	$t->sql('DROP TRIGGER hold_back ON truust.orders');
+}
+
+# ---------------------------------------------------------------- whose table a name means
+
+# In the foreground a temporary table of the session stands behind all that a search_path names.
+$t->sql(<<~'SQL');
+	CREATE SCHEMA old_pg_temp;
+	CREATE TABLE heard (id bigint);
+	CREATE FUNCTION hear(r truust.requests) RETURNS void LANGUAGE plpgsql AS $$ BEGIN INSERT INTO heard VALUES (r.id); END $$;
+	SELECT truust_stop_worker();
+	SQL
+{
+	my $id = $t->sql(q{SET search_path = public, old_pg_temp; SELECT truust_enqueue('create_order', '{"name": "Heard", "value": 3}', NULL, 'hear(truust.requests)')});
+	$t->sql('CREATE TEMP TABLE heard (id bigint); CALL truust_drain()');
+	is($t->sql('SELECT id FROM heard'), $id, 'an on_done writes to the table that its search_path names');
 }
 
 done_testing();
