@@ -97,6 +97,20 @@ is(made('Dumped'), 5, 'not sent again');
 is(made('Copy'), 2, 'and what is new is sent');
 $node->safe_psql('postgres', 'DROP DATABASE copy');
 
+# What the original has under way may take as long as its request_timeout allows: until then, and truust.settle_time, it may come.
+$t->sim(POST => 'rules', { operation => 'createOrder', do => 'delay', ms => 4500 });
+enqueue(1, 'Slow');
+ok($t->wait_for(q{EXISTS (SELECT FROM truust.requests WHERE args ->> 'name' LIKE 'Slow%' AND state = 'sending')}), 'one is under way when the dump is taken');
+$node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('postgres') ], 'a dump');
+$t->sql('CREATE DATABASE copy');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('copy') ], 'and a restore');
+$t->sql(q{SELECT truust_resume('requests')}, database => 'copy');
+ok($t->settled, 'the original ends its own');
+ok($node->poll_query_until('copy', q{SELECT NOT EXISTS (SELECT FROM truust.requests WHERE state IN ('queued', 'sending'))}), 'and the copy');
+is(made('Slow'), 1, 'and finds it');
+$t->sim(DELETE => 'rules');
+$node->safe_psql('postgres', 'DROP DATABASE copy');
+
 # ---------------------------------------------------------------- recovery to a point in time
 
 # What is queued at that point is sent afterwards, as the API knows and the recovered server does not.
