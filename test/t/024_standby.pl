@@ -130,7 +130,7 @@ is($standby->safe_psql('postgres', "SELECT status FROM truust.orders WHERE id = 
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM truust_status() WHERE pid IS NOT NULL'), 0, 'standby: truust_status() says that nothing runs');
 my %refused = (
 	q{SELECT truust_create_order(name => 'x', value => 1)} => 'truust_create_order\(\)',
-	q{SELECT truust_enqueue('create_order', '{"name": "x", "value": 1}')} => 'INSERT',
+	q{SELECT truust_enqueue('create_order', '{"name": "x", "value": 1}')} => 'truust_enqueue\(\)',
 	q{SELECT truust_receive_webhook('{}', 'order.published')} => 'INSERT',
 	q{SELECT truust_pause('requests', 'x')} => 'INSERT',
 	q{CALL truust_drain()} => 'truust_drain\(\)',
