@@ -229,11 +229,13 @@ kind_of_status(int status, TruustWanted wanted)
 	return TRUUST_UNKNOWN;
 }
 
-static bool
-is_known_by(Jsonb *resource, const char *const *fields)
+bool
+truust_answer_is_known(Jsonb *resource, const char *const *identity)
 {
-	for (; *fields; fields++)
-		if (truust_json_has(resource, *fields))
+	if (resource == NULL || !JB_ROOT_IS_OBJECT(resource))
+		return false;
+	for (; *identity; identity++)
+		if (truust_json_has(resource, *identity))
 			return true;
 	return false;
 }
@@ -305,7 +307,7 @@ find_fault(const TruustAnswer *answer, const TruustWire *wire, const TruustHttpR
 		return NULL;
 	if (resource == NULL || !JB_ROOT_IS_OBJECT(resource))
 		return pstrdup("the answer is not a resource: it is not a JSON object");
-	return is_read(wire) || is_known_by(resource, wire->identity)
+	return is_read(wire) || truust_answer_is_known(resource, wire->identity)
 			   ? NULL
 			   : describe_stranger(resource, wire->identity);
 }

@@ -34,6 +34,9 @@ typedef struct TruustAnswer
 	int				 retry_after; /* ms, -1: not given */
 } TruustAnswer;
 
+/* Whether it is an object with one of the fields by which such a resource is known (TruustSignature.identity). */
+extern bool truust_answer_is_known(Jsonb *resource, const char *const *identity);
+
 /* Read a finished request into an answer (current memory context); never raises for what the peer sent. */
 extern void truust_answer_read(TruustAnswer *answer, const TruustWire *wire,
 							   const TruustHttpRequest *req);

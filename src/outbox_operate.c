@@ -188,31 +188,6 @@ signature_of(Datum id)
 	return endpoint ? truust_endpoint_signature(endpoint) : NULL;
 }
 
-/* Whether resources of this type are known by a field, a column of it. */
-static bool
-has_field(Oid type, const char *field)
-{
-	Oid relation = get_typ_typrelid(type);
-
-	return OidIsValid(relation) && get_attnum(relation, field) != InvalidAttrNumber;
-}
-
-/* Whether it can be the resource that an operation returns: it says which one it is, if such ones do. */
-static bool
-can_be_result(Oid type, Jsonb *resource)
-{
-	bool  has_id = has_field(type, "id");
-	bool  has_uuid = has_field(type, "uuid");
-	int64 id;
-
-	if (!has_id && !has_uuid)
-		return true;
-	if (resource == NULL || !JB_ROOT_IS_OBJECT(resource))
-		return false;
-	return (has_id && truust_json_get_int64(resource, "id", &id)) ||
-		   (has_uuid && truust_json_get_text(resource, "uuid"));
-}
-
 /* The resource in what a person gives as the answer, which may be all of it, as the API has it. */
 static Jsonb *
 resource_of(Datum id, Jsonb *response)
@@ -220,14 +195,14 @@ resource_of(Datum id, Jsonb *response)
 	const TruustSignature *signature = signature_of(id);
 	Jsonb				  *resource = truust_json_resource(response);
 
-	if (signature && !can_be_result(signature->result_type, resource))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("response is not what %s returns", signature->endpoint->name),
-				 errdetail("It is no object with the \"%s\" of a resource.",
-						   has_field(signature->result_type, "id") ? "id" : "uuid"),
-				 errhint("Give the resource as the API shows it, or NULL if the request was not "
-						 "executed and shall not be.")));
+	if (signature && signature->identity && !truust_answer_is_known(resource, signature->identity))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("response is not what %s returns", signature->endpoint->name),
+			 errdetail("It is no object with the \"%s\" of a resource.", signature->identity[0]),
+			 errhint("Give the resource as the API shows it, or NULL if the request was not "
+					 "executed and shall not be.")));
 	return resource ? resource : response;
 }
 
