@@ -33,7 +33,7 @@ typedef struct Call
 	int					 index; /* into wires */
 	const TruustWire	*wire;
 	const TruustAccount *account;
-	bool				 missing_ok; /* 404 is an answer: NULL */
+	bool				 missing_ok; /* the API's own 404, which is JSON, is an answer: NULL */
 	TruustHttpRequest	 req;
 	int					 repeats;
 	int64				 started;	/* us of the monotonic clock */
@@ -154,7 +154,8 @@ finish(Call *call, TruustAnswer *answer)
 	truust_http_release(&call->req);
 	if (again)
 		return false;
-	if (answer->kind != TRUUST_OK && !(call->missing_ok && answer->status == 404))
+	if (answer->kind != TRUUST_OK && !(call->missing_ok && answer->status == 404 && answer->whole &&
+									   JB_ROOT_IS_OBJECT(answer->whole)))
 		throw_failure(call, answer);
 	return true;
 }

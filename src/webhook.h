@@ -11,6 +11,7 @@
  *	webhook_body.c		a body becomes events
  *	webhook_fetch.c		which orders of a batch must be looked at
  *	webhook_look.c		the API is asked what is true
+ *	webhook_rest.c		whom it is not asked for a while
  *	webhook_decide.c	an event meets an order: what follows
  *	webhook_apply.c		a batch is written, failures by themselves
  *	webhook_handlers.c	the merchant's functions are called
@@ -26,6 +27,7 @@
 
 #include "storage/itemptr.h"
 
+#include "credentials.h"
 #include "orders.h"
 #include "statement.h"
 
@@ -60,6 +62,7 @@ typedef struct TruustWebhook
 
 	TruustFate	fate;
 	bool		passing;		 /* RETRY: not the event's fault, does not count as an attempt */
+	bool		resting;		 /* LEFT: its server, or its key, is left alone for a while */
 	TimestampTz next_attempt_at; /* RETRY, WAITS */
 	char	   *reason;			 /* RETRY, DEAD: a sentence, for who may see the body */
 	const char *kind;			 /* DEAD: the same for everybody */
@@ -155,7 +158,10 @@ extern void truust_webhook_understand(TruustWebhook *row);
 /* Digest under which an order remembers that a status was applied without its own webhook. */
 extern uint64 truust_event_stand_in(const char *name);
 
-/* webhook_read.c; need an SPI connection and the owner's rights, results in batch->cxt */
+/*
+ * webhook_read.c; need an SPI connection and the owner's rights, results in batch->cxt.  Rows of
+ * servers that rest are left out.
+ */
 extern void truust_batch_read_new(TruustBatch *batch, int64 after, int limit);
 extern void truust_batch_read_due(TruustBatch *batch, int limit);
 
@@ -168,7 +174,7 @@ extern void truust_batch_find_waiting(TruustBatch *batch);
 /* Rows that wait for longer than any pause, by a clock that was set back, are due now. */
 extern void truust_webhooks_heed_clock(void);
 
-/* ms until the next row in state retry is due (0: now), -1: there is none */
+/* ms until the next row in state retry is due (0: now), of a server that does not rest; -1: there is none */
 extern long truust_webhooks_next_due(void);
 
 /* webhook_look.c */
@@ -186,14 +192,34 @@ extern struct TruustLooking *truust_looks_prepare(HTAB *looks, bool quiet);
 /* Outside transactions: ask.  Every look is done, or has an error. */
 extern void truust_looks_run(struct TruustLooking *looking);
 
-/* Whether a server did not answer and is left alone for a while. */
-extern bool truust_server_pauses(const char *server);
+/* Whether what the API answered is this order: it has its id, and a status. */
+extern bool truust_is_order(Jsonb *resource, int64 id);
 
-/* ms until such a server is tried again, -1: all answer */
-extern long truust_servers_pause(void);
+/* A copy of an account in the current context, whose key is overwritten when that goes, by an error too. */
+extern TruustAccount *truust_account_keep(const TruustAccount *account);
 
-/* Forget such servers. */
-extern void truust_servers_forget(void);
+/* webhook_rest.c */
+
+#define TRUUST_ALL_ROLES OID_MAX /* the server itself; no role has this Oid */
+
+/* Whether a server is left alone for a while; with a role (InvalidOid: of orders of nobody) only its key. */
+extern bool truust_rests(const char *server, Oid role);
+
+/* It failed: it rests, longer each time, and for no less than least ms.  Returns how long. */
+extern long truust_rest_begin(const char *server, Oid role, long least);
+
+/* It answered. */
+extern void truust_rest_end(const char *server, Oid role);
+
+/* ms until the first of them is tried again, -1: none rests */
+extern long truust_rest_left(void);
+
+/* Names of the servers whose webhooks wait because they rest (with trust in bodies none does), in the current context. */
+extern List *truust_resting_servers(void);
+
+extern void truust_rests_forget(void);
+
+/* webhook_pass.c */
 
 /*
  * In the batches of one pass over the intake: rows behind one that was left are
@@ -202,6 +228,12 @@ extern void truust_servers_forget(void);
 extern void truust_pass_hold(TruustBatch *batch);
 extern void truust_pass_note(const TruustBatch *batch);
 extern void truust_pass_restart(void);
+
+/* Servers whose rows this pass leaves out: those that rest, or did so in it. */
+extern List *truust_pass_servers(void);
+
+/* Whether one of them rests no longer, so that the next pass has something to do. */
+extern bool truust_pass_can_go_on(void);
 
 /* webhook_fetch.c */
 

@@ -82,10 +82,18 @@ want_look(TruustBatch *batch, HTAB *known, TruustEvent *event)
 	event->look->want_payout |= event->payout != NULL || (is_payment && payout);
 }
 
+/* Until its server, or its key, is asked again. */
+static void
+leave(TruustWebhook *row)
+{
+	row->fate = TRUUST_FATE_LEFT;
+	row->resting = true;
+}
+
 static void
 prepare_row(TruustBatch *batch, HTAB *known, TruustWebhook *row)
 {
-	bool paused = truust_server_pauses(row->server);
+	bool rests = truust_rests(row->server, TRUUST_ALL_ROLES);
 
 	for (int j = 0; j < row->n_events; j++)
 	{
@@ -93,8 +101,8 @@ prepare_row(TruustBatch *batch, HTAB *known, TruustWebhook *row)
 			look_in_body(&row->events[j]);
 		else if (row->source == TRUUST_FROM_WEBHOOK && truust_webhook_trust == TRUUST_TRUST_FETCH)
 		{
-			if (paused)
-				row->fate = TRUUST_FATE_LEFT;
+			if (rests)
+				leave(row);
 			else
 				want_look(batch, known, &row->events[j]);
 		}
@@ -149,7 +157,7 @@ finish_row(TruustWebhook *row, TruustLook *look)
 			psprintf("server \"%s\" does not know order " INT64_FORMAT, row->server, look->key.id);
 	}
 	else if (look->later)
-		row->fate = TRUUST_FATE_LEFT;
+		leave(row);
 	else if (row->attempts + 1 >= truust_max_attempts)
 	{
 		row->fate = TRUUST_FATE_DEAD;

@@ -5,9 +5,18 @@
  *
  * A look is prepared in a transaction (whose key, which address) and run
  * between transactions, many requests at once.  Where a server does not
- * answer, takes no more, or refuses the key, the rest is not even tried and the
- * server is left alone for a while, longer each time: that is nobody's fault but
- * the server's, and whatever waits for it just waits.
+ * answer or takes no more, the rest is not even tried and the server is left
+ * alone for a while, longer each time: that is nobody's fault but the server's,
+ * and whatever waits for it just waits.  Where a role has no key, or it is
+ * refused, that is so for this role's orders only.
+ *
+ * An order is looked at with the key of the role that noted it, else, where
+ * that fails too, with the one for orders that nobody noted: all keys of a server
+ * are of one account at Truust.
+ *
+ * What counts is the API's own word: the order that was asked for, with a
+ * status, or a 404 in JSON.  Anything else, whatever its HTTP status, comes from
+ * something in between, and is a failure like a 5xx.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,32 +35,24 @@
 #include "stats.h"
 #include "webhook.h"
 
-#define FIRST_SERVER_PAUSE 500	   /* ms */
-#define LONGEST_SERVER_PAUSE 30000 /* ms */
 #define MAX_FAILURES_IN_A_ROW                                                                      \
 	3 /* and not one answer that can be used, before the server is to blame */
 
-/* A server that does not answer; kept for the process's life. */
-typedef struct ServerPause
+/* Whom a failure can be laid to in one run: a server, or its account as a role has it. */
+typedef struct Party
 {
-	char  server[NAMEDATALEN]; /* must be first */
-	int	  failures;			   /* in a row */
-	int64 until;			   /* ms of the monotonic clock */
-} ServerPause;
-
-static HTAB *pauses = NULL;
-
-/* A server in one run. */
-typedef struct Server
-{
-	const char *name;
-	int			ok;
-	int			failed;
-	bool		stop;		 /* send nothing more */
-	bool		no_key;		 /* nobody has one */
-	long		retry_after; /* ms, -1: not said */
-	char	   *error;
-} Server;
+	const char	  *server;
+	Oid			   role;	  /* InvalidOid: for orders of nobody; TRUUST_ALL_ROLES: the server */
+	TruustAccount *account;	  /* of a role; NULL: there is none */
+	char		  *role_name; /* whose key it is */
+	int			   ok;
+	int			   failed;
+	bool		   stop;		/* send nothing more */
+	bool		   was_resting; /* that is from before */
+	bool		   no_key;
+	long		   retry_after; /* ms, -1: not said */
+	char		  *error;		/* where it stops or something failed */
+} Party;
 
 typedef enum AskKind
 {
@@ -65,20 +66,13 @@ typedef struct Ask
 {
 	TruustLook		 *look;
 	AskKind			  kind;
-	Server			 *server;
-	TruustAccount	 *account;
+	Party			 *server;
+	Party			 *account;
 	TruustWire		  wire;
 	TruustHttpRequest req;
 	int64			  started; /* us of the monotonic clock */
 	bool			  repeated;
 } Ask;
-
-typedef struct Account
-{
-	const char	  *server;
-	Oid			   role;
-	TruustAccount *account; /* NULL: there is none */
-} Account;
 
 struct TruustLooking
 {
@@ -86,10 +80,8 @@ struct TruustLooking
 	HTAB		 *looks;
 	Ask			 *asks;
 	int			  n;
-	int			  max;
-	List		 *servers;	/* of Server */
-	List		 *accounts; /* of Account */
-	bool		  quiet;	/* a server without a key is nothing to complain of */
+	List		 *parties; /* of Party */
+	bool		  quiet;   /* a server without a key is nothing to complain of */
 };
 
 HTAB *
@@ -119,107 +111,59 @@ truust_look_enter(HTAB *looks, int64 id, const char *server)
 	return look;
 }
 
-static ServerPause *
-find_pause(const char *server, HASHACTION action)
-{
-	char		 key[NAMEDATALEN];
-	ServerPause *pause;
-	bool		 found;
-
-	if (pauses == NULL)
-	{
-		HASHCTL ctl = {.keysize = NAMEDATALEN, .entrysize = sizeof(ServerPause)};
-
-		pauses = hash_create("truust server pauses", 8, &ctl, HASH_ELEM | HASH_BLOBS);
-	}
-	memset(key, 0, sizeof(key));
-	strlcpy(key, server, sizeof(key));
-	pause = hash_search(pauses, key, action, &found);
-	if (pause && !found && action == HASH_ENTER)
-	{
-		pause->failures = 0;
-		pause->until = 0;
-	}
-	return pause;
-}
-
-bool
-truust_server_pauses(const char *server)
-{
-	ServerPause *pause = find_pause(server, HASH_FIND);
-
-	return pause && pause->until > truust_monotonic_ms();
-}
-
-long
-truust_servers_pause(void)
-{
-	long			result = -1;
-	HASH_SEQ_STATUS scan;
-	ServerPause	   *pause;
-
-	if (pauses == NULL)
-		return -1;
-	hash_seq_init(&scan, pauses);
-	while ((pause = hash_seq_search(&scan)) != NULL)
-	{
-		long left = Max(1, pause->until - truust_monotonic_ms());
-
-		if (result < 0 || left < result)
-			result = left;
-	}
-	return result;
-}
-
-void
-truust_servers_forget(void)
-{
-	if (pauses)
-		hash_destroy(pauses);
-	pauses = NULL;
-}
-
-/* The server answers again, or did not: remember. */
+/* It answers again, or did not: remember. */
 static void
-conclude(const Server *server)
+conclude(const Party *party)
 {
-	ServerPause *pause;
-	long		 ms;
+	const char *whose = "";
+	long		ms;
 
-	if (!server->stop)
+	if (party->was_resting)
+		return;
+	if (!party->stop)
 	{
-		if (server->ok > 0)
-			(void) find_pause(server->name, HASH_REMOVE);
+		if (party->ok > 0)
+			truust_rest_end(party->server, party->role);
 		return;
 	}
-	pause = find_pause(server->name, HASH_ENTER);
-	ms = truust_backoff(++pause->failures, FIRST_SERVER_PAUSE, LONGEST_SERVER_PAUSE);
-	ms = Max(ms, server->retry_after);
-	pause->until = truust_monotonic_ms() + ms;
-	truust_slot_error(
-		psprintf("server \"%s\" is left alone for %ld ms: %s", server->name, ms, server->error));
-	ereport(LOG,
-			(errmsg("looking at orders of server \"%s\" failed: %s", server->name, server->error),
-			 errdetail("It is tried again in %ld ms; nothing is lost meanwhile.", ms)));
+	ms = truust_rest_begin(party->server, party->role, party->retry_after);
+	if (party->role_name)
+		whose = psprintf(" with the key of role \"%s\"", party->role_name);
+	truust_slot_error(psprintf("server \"%s\" is left alone for %ld ms%s: %s", party->server, ms,
+							   whose, party->error));
+	ereport(LOG, (errmsg("looking at orders of server \"%s\"%s failed: %s", party->server, whose,
+						 party->error),
+				  errdetail("It is tried again in %ld ms; nothing is lost meanwhile.", ms)));
 }
 
-static Server *
-find_server(struct TruustLooking *looking, const char *name)
+static Party *
+find_party(struct TruustLooking *looking, const char *server, Oid role, bool *found)
 {
 	ListCell *lc;
-	Server	 *server;
+	Party	 *party;
 
-	foreach (lc, looking->servers)
+	*found = true;
+	foreach (lc, looking->parties)
 	{
-		server = lfirst(lc);
-		if (strcmp(server->name, name) == 0)
-			return server;
+		party = lfirst(lc);
+		if (party->role == role && strcmp(party->server, server) == 0)
+			return party;
 	}
-	server = palloc0(sizeof(Server));
-	server->name = pstrdup(name);
-	server->retry_after = -1;
-	looking->servers = lappend(looking->servers, server);
-	return server;
+	*found = false;
+	party = palloc0(sizeof(Party));
+	party->server = pstrdup(server);
+	party->role = role;
+	party->retry_after = -1;
+	looking->parties = lappend(looking->parties, party);
+	return party;
+}
+
+static Party *
+find_server(struct TruustLooking *looking, const char *name)
+{
+	bool found;
+
+	return find_party(looking, name, TRUUST_ALL_ROLES, &found);
 }
 
 /* The roles that noted the orders, whose keys are the best to ask with. */
@@ -255,94 +199,131 @@ read_roles(HTAB *looks)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+static void
+wipe(void *account)
+{
+	truust_account_wipe(account);
+}
+
+TruustAccount *
+truust_account_keep(const TruustAccount *account)
+{
+	MemoryContextCallback *callback = palloc(sizeof(MemoryContextCallback));
+
+	callback->func = wipe;
+	callback->arg = truust_account_copy(account, CurrentMemoryContext);
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return callback->arg;
+}
+
 /* In a subtransaction: raises where there is no key. */
 static void
 get_account(void *arg)
 {
-	Account *account = arg;
-	Oid		 role = truust_account_role(account->server, account->role);
+	Party *party = arg;
+	Oid	   role = truust_account_role(party->server, party->role);
 
 	if (!OidIsValid(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("no role has a key for server \"%s\" that orders could be looked at with",
-						account->server),
+						party->server),
 				 errhint("Create a user mapping for the server's owner.")));
-	account->account =
-		truust_account_copy(truust_account_get(account->server, role), CurrentMemoryContext);
+	party->role_name = GetUserNameFromId(role, false);
+	party->account = truust_account_keep(truust_account_get(party->server, role));
 }
 
-static TruustAccount *
-find_account(struct TruustLooking *looking, Server *server, Oid role)
+/* The account that a role's orders are looked at with. */
+static Party *
+find_account(struct TruustLooking *looking, const char *server, Oid role)
 {
-	ListCell  *lc;
-	Account	  *account;
+	bool	   found;
+	Party	  *party = find_party(looking, server, role, &found);
 	ErrorData *edata;
 
-	foreach (lc, looking->accounts)
+	if (found)
+		return party;
+	if (truust_rests(server, role))
 	{
-		account = lfirst(lc);
-		if (account->role == role && strcmp(account->server, server->name) == 0)
-			return account->account;
+		party->stop = party->was_resting = true;
+		party->error = "its key is left alone for a while";
+		return party;
 	}
-	account = palloc0(sizeof(Account));
-	account->server = server->name;
-	account->role = role;
-	looking->accounts = lappend(looking->accounts, account);
-	edata = truust_worker_try(get_account, account);
+	edata = truust_worker_try(get_account, party);
 	if (edata)
 	{
-		account->account = NULL;
-		server->stop = true;
-		server->no_key = true;
-		server->error = edata->message;
+		party->account = NULL;
+		party->role_name = NULL; /* the error names whom it must */
+		party->stop = party->no_key = true;
+		party->error = edata->message;
 	}
-	return account->account;
+	return party;
+}
+
+/* The role's account, else the one for orders of nobody. */
+static Party *
+choose_account(struct TruustLooking *looking, const char *server, Oid role)
+{
+	Party *account = find_account(looking, server, role);
+	Party *other;
+
+	if (!account->stop || !OidIsValid(role))
+		return account;
+	other = find_account(looking, server, InvalidOid);
+	return other->stop ? account : other;
 }
 
 static void
-add_ask(struct TruustLooking *looking, TruustLook *look, AskKind kind, const char *operation)
+add_ask(struct TruustLooking *looking, TruustLook *look, Party *account, AskKind kind,
+		const char *operation)
 {
-	Server		  *server = find_server(looking, look->key.server);
-	TruustAccount *account = find_account(looking, server, look->role);
-	Datum		   id = Int64GetDatum(look->key.id);
-	bool		   isnull = false;
-	Ask			  *ask;
+	Datum id = Int64GetDatum(look->key.id);
+	bool  isnull = false;
+	Ask	 *ask = &looking->asks[looking->n++];
 
-	if (account == NULL)
-		return;
-	ask = &looking->asks[looking->n++];
 	memset(ask, 0, sizeof(Ask));
 	ask->look = look;
 	ask->kind = kind;
-	ask->server = server;
+	ask->server = find_server(looking, look->key.server);
 	ask->account = account;
 	truust_wire_build(&ask->wire, truust_endpoint_signature(truust_endpoint_find(operation)),
-					  account, &id, &isnull);
+					  account->account, &id, &isnull);
+}
+
+static void
+add_look(struct TruustLooking *looking, TruustLook *look)
+{
+	Party *account = choose_account(looking, look->key.server, look->role);
+
+	if (account->stop)
+	{
+		look->error = account->error;
+		look->later = true;
+		return;
+	}
+	add_ask(looking, look, account, ASK_ORDER, "get_order");
+	if (look->want_payin)
+		add_ask(looking, look, account, ASK_PAYIN, "get_order_payin");
+	if (look->want_payout)
+		add_ask(looking, look, account, ASK_PAYOUT, "get_order_payout");
 }
 
 struct TruustLooking *
 truust_looks_prepare(HTAB *looks, bool quiet)
 {
 	struct TruustLooking *looking = palloc0(sizeof(struct TruustLooking));
+	Size				  max = (Size) hash_get_num_entries(looks) * (ASK_PAYOUT + 1);
 	HASH_SEQ_STATUS		  scan;
 	TruustLook			 *look;
 
 	looking->cxt = CurrentMemoryContext;
 	looking->looks = looks;
 	looking->quiet = quiet;
-	looking->max = (int) hash_get_num_entries(looks) * 3;
-	looking->asks = palloc_extended(sizeof(Ask) * Max(looking->max, 1), MCXT_ALLOC_HUGE);
+	looking->asks = palloc_extended(sizeof(Ask) * Max(max, 1), MCXT_ALLOC_HUGE);
 	read_roles(looks);
 	hash_seq_init(&scan, looks);
 	while ((look = hash_seq_search(&scan)) != NULL)
-	{
-		add_ask(looking, look, ASK_ORDER, "get_order");
-		if (look->want_payin)
-			add_ask(looking, look, ASK_PAYIN, "get_order_payin");
-		if (look->want_payout)
-			add_ask(looking, look, ASK_PAYOUT, "get_order_payout");
-	}
+		add_look(looking, look);
 	return looking;
 }
 
@@ -353,29 +334,79 @@ start(Ask *ask)
 	if (ask->kind == ASK_ORDER)
 		ask->look->at = GetCurrentTimestamp();
 	memset(&ask->req, 0, sizeof(ask->req));
-	truust_wire_to_http(&ask->req, &ask->wire, ask->account);
+	truust_wire_to_http(&ask->req, &ask->wire, ask->account->account);
 	ask->req.user = ask;
 	truust_http_start(&ask->req);
 }
 
 static void
-blame_server(Ask *ask, const TruustAnswer *answer)
+blame(Ask *ask, Party *party, const TruustAnswer *answer)
 {
-	ask->server->stop = true;
-	ask->server->error = answer->error;
-	ask->server->retry_after = Max(ask->server->retry_after, answer->retry_after);
-	ask->look->error = answer->error;
+	party->stop = true;
+	party->error = answer->error;
+	party->retry_after = Max(party->retry_after, answer->retry_after);
 	ask->look->later = true;
 }
 
-/* An answer that says something about the order: there it is, or there is none. */
+static bool
+has_status(Jsonb *resource)
+{
+	char *status = truust_json_get_text(resource, "status");
+
+	return status && *status;
+}
+
+bool
+truust_is_order(Jsonb *resource, int64 id)
+{
+	int64 found;
+
+	return resource && JB_ROOT_IS_OBJECT(resource) && has_status(resource) &&
+		   truust_json_get_int64(resource, "id", &found) && found == id;
+}
+
+/* A payin or payout; where it names its order, of this one. */
+static bool
+is_payment_of(Jsonb *resource, int64 order_id)
+{
+	static const char *const names[] = {"escrow_id", "order_id"};
+	int64					 id;
+
+	if (!JB_ROOT_IS_OBJECT(resource) || !has_status(resource) ||
+		!truust_json_get_int64(resource, "id", &id))
+		return false;
+	for (int i = 0; i < (int) lengthof(names); i++)
+		if (truust_json_get_int64(resource, names[i], &id) && id != order_id)
+			return false;
+	return true;
+}
+
+/* Whether an answer says something about what was asked; else *answer gets an error. */
+static bool
+has_sense(const Ask *ask, TruustAnswer *answer)
+{
+	Jsonb *resource = answer->resource;
+	int64  id = ask->look->key.id;
+
+	if (answer->status == 404)
+		return answer->whole && JB_ROOT_IS_OBJECT(answer->whole);
+	if (answer->kind != TRUUST_OK)
+		return false;
+	if (ask->kind == ASK_ORDER ? truust_is_order(resource, id)
+							   : resource == NULL || is_payment_of(resource, id))
+		return true;
+	answer->error = psprintf("HTTP status %d with something that is not what was asked for "
+							 "(%s of " INT64_FORMAT ")",
+							 answer->status, ask->wire.endpoint->name, id);
+	return false;
+}
+
+/* There it is, or there is none. */
 static void
 take_resource(Ask *ask, const TruustAnswer *answer)
 {
 	Jsonb *resource = answer->status == 404 ? NULL : answer->resource;
 
-	if (resource && !JB_ROOT_IS_OBJECT(resource))
-		resource = NULL;
 	switch (ask->kind)
 	{
 		case ASK_ORDER:
@@ -391,6 +422,28 @@ take_resource(Ask *ask, const TruustAnswer *answer)
 	}
 }
 
+/* Whose trouble a failure is: the key's, the server's, or that of what was asked for. */
+static void
+take_failure(Ask *ask, const TruustAnswer *answer)
+{
+	ask->look->error = answer->error;
+	if (answer->status == 401)
+		blame(ask, ask->account, answer);
+	else if (answer->status == 0 || answer->status == 429)
+		blame(ask, ask->server, answer);
+	else if (answer->kind == TRUUST_REFUSED && answer->status != 404)
+	{
+		ask->server->ok++; /* it answers: what it refuses is this order */
+		ask->account->ok++;
+	}
+	else
+	{
+		ask->server->error = answer->error;
+		if (++ask->server->failed >= MAX_FAILURES_IN_A_ROW && ask->server->ok == 0)
+			blame(ask, ask->server, answer);
+	}
+}
+
 static void
 take_answer(Ask *ask)
 {
@@ -398,26 +451,21 @@ take_answer(Ask *ask)
 	bool		 good;
 
 	truust_answer_read(&answer, &ask->wire, &ask->req);
-	good = answer.kind == TRUUST_OK || answer.status == 404;
-	truust_stats_call(ask->wire.endpoint - truust_endpoints, answer.kind != TRUUST_OK,
+	good = has_sense(ask, &answer);
+	truust_stats_call(ask->wire.endpoint - truust_endpoints, !good || answer.kind != TRUUST_OK,
 					  ask->repeated, truust_monotonic_us() - ask->started);
 	truust_http_release(&ask->req);
-	if (good)
+	if (!good)
 	{
-		ask->server->ok++;
-		take_resource(ask, &answer);
+		take_failure(ask, &answer);
 		return;
 	}
-	ask->look->error = answer.error;
-	if (answer.status == 0 || answer.status == 401 || answer.status == 429)
-		blame_server(ask, &answer);
-	else if (answer.kind == TRUUST_REFUSED)
-		ask->server->ok++; /* it answers: what it refuses is this order */
-	else if (++ask->server->failed >= MAX_FAILURES_IN_A_ROW && ask->server->ok == 0)
-		blame_server(ask, &answer);
+	ask->server->ok++;
+	ask->account->ok++;
+	take_resource(ask, &answer);
 }
 
-/* The next request that may be sent, from *next on; those of a server that fails are not. */
+/* The next request that may be sent, from *next on; those of a server or a key that fails are not. */
 static Ask *
 next_ask(struct TruustLooking *looking, int *next)
 {
@@ -425,9 +473,9 @@ next_ask(struct TruustLooking *looking, int *next)
 	{
 		Ask *ask = &looking->asks[(*next)++];
 
-		if (!ask->server->stop)
+		if (!ask->server->stop && !ask->account->stop)
 			return ask;
-		ask->look->error = ask->server->error;
+		ask->look->error = ask->server->stop ? ask->server->error : ask->account->error;
 		ask->look->later = true;
 	}
 	return NULL;
@@ -476,28 +524,23 @@ finish_looks(struct TruustLooking *looking)
 	hash_seq_init(&scan, looking->looks);
 	while ((look = hash_seq_search(&scan)) != NULL)
 	{
-		Server *server = find_server(looking, look->key.server);
-
-		if (look->order == NULL && !look->missing && look->error == NULL)
-			look->error = server->error ? server->error : "it was not asked";
-		if (server->ok == 0)
+		if (find_server(looking, look->key.server)->ok == 0)
 			look->later = true; /* nothing but failures: not this order's fault */
 		look->done = look->error == NULL;
 		if (look->done && look->order)
 			look->body = make_body(look);
 	}
-	foreach (lc, looking->servers)
+	foreach (lc, looking->parties)
 	{
-		Server *server = lfirst(lc);
+		Party *party = lfirst(lc);
 
-		if (server->ok == 0 && server->failed > 0)
-			server->stop = true;
-		if (!server->no_key || !looking->quiet)
-			conclude(server);
+		if (party->ok == 0 && party->failed > 0)
+			party->stop = true;
+		if (!party->no_key || !looking->quiet)
+			conclude(party);
+		if (party->account)
+			truust_account_wipe(party->account);
 	}
-	foreach (lc, looking->accounts)
-		if (((Account *) lfirst(lc))->account)
-			truust_account_wipe(((Account *) lfirst(lc))->account);
 }
 
 void

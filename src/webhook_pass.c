@@ -9,8 +9,8 @@
  * gone.  So what comes behind a row that was left is left as well, until the
  * next pass begins with the first of them.
  *
- * Where a server is the reason, all of its rows are left: its orders can be
- * as many as the backlog.
+ * Where a server is the reason, all of its rows are left, and those of later
+ * batches not even read: its orders can be as many as the backlog.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,6 +30,7 @@ truust_pass_restart(void)
 	if (cxt)
 		MemoryContextDelete(cxt);
 	cxt = NULL;
+	servers = NIL;
 }
 
 static void
@@ -68,6 +69,14 @@ truust_pass_hold(TruustBatch *batch)
 			batch->rows[i].fate = TRUUST_FATE_LEFT;
 }
 
+/* To be called in the pass's context. */
+static void
+leave_server(const char *server)
+{
+	if (!server_is_left(server))
+		servers = lappend(servers, pstrdup(server));
+}
+
 void
 truust_pass_note(const TruustBatch *batch)
 {
@@ -83,10 +92,42 @@ truust_pass_note(const TruustBatch *batch)
 		if (is_left(row))
 			continue;
 		old = MemoryContextSwitchTo(cxt);
-		if (truust_server_pauses(row->server))
-			servers = lappend(servers, pstrdup(row->server));
+		if (truust_rests(row->server, TRUUST_ALL_ROLES))
+			leave_server(row->server);
 		else
 			(void) hash_search(orders, &row->order_id, HASH_ENTER, NULL);
 		MemoryContextSwitchTo(old);
 	}
+}
+
+List *
+truust_pass_servers(void)
+{
+	List		 *resting = truust_resting_servers();
+	MemoryContext old;
+	ListCell	 *lc;
+
+	if (cxt == NULL && resting != NIL)
+		begin();
+	if (cxt == NULL)
+		return NIL;
+	old = MemoryContextSwitchTo(cxt);
+	foreach (lc, resting)
+		leave_server(lfirst(lc));
+	MemoryContextSwitchTo(old);
+	list_free_deep(resting);
+	return servers;
+}
+
+bool
+truust_pass_can_go_on(void)
+{
+	ListCell *lc;
+
+	if (cxt == NULL)
+		return false;
+	foreach (lc, servers)
+		if (!truust_rests(lfirst(lc), TRUUST_ALL_ROLES))
+			return true;
+	return false;
 }

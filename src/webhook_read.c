@@ -26,6 +26,43 @@
 	"w.ctid, w.id, w.event, w.body, w.server, w.source, w.received_at, w.attempts, w.order_id, "   \
 	"EXISTS (SELECT FROM truust.webhooks r WHERE r.state = 'retry')"
 
+/* Parameters of the statements that choose rows. */
+#define NOT_LEFT_OUT "($2 IS NULL OR coalesce(w.server, $1) <> ALL ($2))"
+#define OF_THIS_SHARE "(pg_catalog.hashint8(coalesce(w.order_id, 0)) & 2147483647) % $3 = $4"
+
+typedef struct RowChoice
+{
+	Datum values[6]; /* the last two are the statement's own */
+	bool  nulls[6];
+} RowChoice;
+
+#define ROW_CHOICE_TYPES TEXTOID, TEXTARRAYOID, INT4OID, INT4OID
+
+/* This worker's share of the rows, but for those of some servers; returns how many shares there are. */
+static int
+choose_rows(RowChoice *choice, List *left_out)
+{
+	int			 instance;
+	int			 instances;
+	TruustColumn names;
+	ListCell	*lc;
+
+	truust_worker_share(&instance, &instances);
+	memset(choice, 0, sizeof(RowChoice));
+	choice->values[0] = CStringGetTextDatum(truust_server);
+	choice->nulls[1] = left_out == NIL;
+	choice->values[2] = Int32GetDatum(instances);
+	choice->values[3] = Int32GetDatum(instance);
+	if (left_out != NIL)
+	{
+		truust_column_init(&names, TEXTOID, list_length(left_out));
+		foreach (lc, left_out)
+			truust_column_add_text(&names, lfirst(lc));
+		choice->values[1] = truust_column_array(&names);
+	}
+	return instances;
+}
+
 /* A pass-by-reference value, detoasted, in the current context. */
 static void *
 copy_varlena(Datum value)
@@ -94,25 +131,23 @@ take_rows(TruustBatch *batch, uint64 n)
 void
 truust_batch_read_new(TruustBatch *batch, int64 after, int limit)
 {
-	static TruustStatement all = {
-		"SELECT " ROW_COLUMNS
-		" FROM truust.webhooks w WHERE w.state = 'new' AND w.id > $1 ORDER BY w.id LIMIT $2",
-		2,
-		{INT8OID, INT8OID}};
-	static TruustStatement share = {"SELECT " ROW_COLUMNS
-									" FROM truust.webhooks w WHERE w.state = 'new' AND w.id > $1 "
-									"AND (pg_catalog.hashint8(coalesce(w.order_id, 0)) & "
-									"2147483647) % $3 = $4 ORDER BY w.id LIMIT $2",
-									4,
-									{INT8OID, INT8OID, INT4OID, INT4OID}};
-	int					   instance;
-	int					   instances;
-	Datum				   values[4] = {Int64GetDatum(after), Int64GetDatum(limit)};
+	static TruustStatement all = {"SELECT " ROW_COLUMNS
+								  " FROM truust.webhooks w WHERE w.state = 'new' AND w.id > $5 "
+								  "AND " NOT_LEFT_OUT " ORDER BY w.id LIMIT $6",
+								  6,
+								  {ROW_CHOICE_TYPES, INT8OID, INT8OID}};
+	static TruustStatement share = {
+		"SELECT " ROW_COLUMNS " FROM truust.webhooks w WHERE w.state = 'new' AND w.id > $5 "
+		"AND " NOT_LEFT_OUT " AND " OF_THIS_SHARE " ORDER BY w.id LIMIT $6",
+		6,
+		{ROW_CHOICE_TYPES, INT8OID, INT8OID}};
+	RowChoice choice;
+	int		  instances = choose_rows(&choice, truust_pass_servers());
 
-	truust_worker_share(&instance, &instances);
-	values[2] = Int32GetDatum(instances);
-	values[3] = Int32GetDatum(instance);
-	take_rows(batch, truust_statement_run(instances == 1 ? &all : &share, values, NULL, 0));
+	choice.values[4] = Int64GetDatum(after);
+	choice.values[5] = Int64GetDatum(limit);
+	take_rows(batch,
+			  truust_statement_run(instances == 1 ? &all : &share, choice.values, choice.nulls, 0));
 }
 
 void
@@ -120,19 +155,16 @@ truust_batch_read_due(TruustBatch *batch, int limit)
 {
 	static TruustStatement due = {
 		"SELECT " ROW_COLUMNS
-		" FROM truust.webhooks w WHERE w.state = 'retry' AND w.next_attempt_at <= $1 "
-		"AND (pg_catalog.hashint8(coalesce(w.order_id, 0)) & 2147483647) % $3 = $4 "
-		"ORDER BY w.next_attempt_at, w.id LIMIT $2",
-		4,
-		{TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID}};
-	int	  instance;
-	int	  instances;
-	Datum values[4] = {TimestampTzGetDatum(GetCurrentTimestamp()), Int64GetDatum(limit)};
+		" FROM truust.webhooks w WHERE w.state = 'retry' AND w.next_attempt_at <= $5 "
+		"AND " NOT_LEFT_OUT " AND " OF_THIS_SHARE " ORDER BY w.next_attempt_at, w.id LIMIT $6",
+		6,
+		{ROW_CHOICE_TYPES, TIMESTAMPTZOID, INT8OID}};
+	RowChoice choice;
 
-	truust_worker_share(&instance, &instances);
-	values[2] = Int32GetDatum(instances);
-	values[3] = Int32GetDatum(instance);
-	take_rows(batch, truust_statement_run(&due, values, NULL, 0));
+	(void) choose_rows(&choice, truust_resting_servers());
+	choice.values[4] = TimestampTzGetDatum(GetCurrentTimestamp());
+	choice.values[5] = Int64GetDatum(limit);
+	take_rows(batch, truust_statement_run(&due, choice.values, choice.nulls, 0));
 }
 
 /* The open row with this id: both lists are in the order of ids but for due rows, so search. */
@@ -249,20 +281,15 @@ truust_webhooks_next_due(void)
 {
 	static TruustStatement look = {
 		"SELECT w.next_attempt_at FROM truust.webhooks w WHERE w.state = 'retry' "
-		"AND (pg_catalog.hashint8(coalesce(w.order_id, 0)) & 2147483647) % $1 = $2 "
-		"ORDER BY w.next_attempt_at LIMIT 1",
-		2,
-		{INT4OID, INT4OID}};
-	long  result = -1;
-	int	  instance;
-	int	  instances;
-	Datum values[2];
-	bool  isnull;
+		"AND " NOT_LEFT_OUT " AND " OF_THIS_SHARE " ORDER BY w.next_attempt_at LIMIT 1",
+		4,
+		{ROW_CHOICE_TYPES}};
+	RowChoice choice;
+	long	  result = -1;
+	bool	  isnull;
 
-	truust_worker_share(&instance, &instances);
-	values[0] = Int32GetDatum(instances);
-	values[1] = Int32GetDatum(instance);
-	if (truust_statement_run(&look, values, NULL, 1) > 0)
+	(void) choose_rows(&choice, truust_resting_servers());
+	if (truust_statement_run(&look, choice.values, choice.nulls, 1) > 0)
 	{
 		TimestampTz due = DatumGetTimestampTz(truust_result(0, 1, &isnull));
 

@@ -223,9 +223,11 @@ compare(Sync *sync, Jsonb *order, TimestampTz at)
 	int64 id;
 	bool  found;
 
-	if (!truust_json_get_int64(order, "id", &id) ||
-		(status = truust_json_get_text(order, "status")) == NULL)
-		return;
+	if (!truust_json_get_int64(order, "id", &id) || !truust_is_order(order, id))
+		truust_throw_outcome("truust_sync_orders", TRUUST_MALFORMED,
+							 "the list has an entry that is no order with an id and a status", true,
+							 false);
+	status = truust_json_get_text(order, "status");
 	hash_search(sync->seen, &id, HASH_ENTER, &found);
 	if (found)
 		return;
@@ -314,6 +316,7 @@ compare_list(Sync *sync, TimestampTz since)
 	MemoryContextDelete(cxt);
 }
 
+/* One that was asked for by itself; NULL: it is not there. */
 static void
 compare_one(int i, Jsonb *order, void *arg)
 {
@@ -326,8 +329,12 @@ compare_one(int i, Jsonb *order, void *arg)
 				 errdetail("What is known of it stays as it is.")));
 		return;
 	}
-	if (JB_ROOT_IS_OBJECT(order))
-		compare(sync, order, sync->at);
+	if (!truust_is_order(order, sync->ids[i]))
+		truust_throw_outcome(
+			"truust_sync_orders", TRUUST_MALFORMED,
+			psprintf("the answer is not order " INT64_FORMAT " with a status", sync->ids[i]), true,
+			false);
+	compare(sync, order, sync->at);
 }
 
 /* Unfinished orders that were created before: one by one, many at once. */
@@ -378,7 +385,7 @@ truust_sync_orders(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("truust_sync_orders()");
 	if (!OidIsValid(role))
 		role = GetUserId(); /* let the error name the caller */
-	sync.account = truust_account_copy(truust_account_get(NULL, role), CurrentMemoryContext);
+	sync.account = truust_account_keep(truust_account_get(NULL, role));
 	sync.server = sync.account->server_name;
 	sync.store = truust_materialize(fcinfo, &sync.desc);
 	sync.seen =

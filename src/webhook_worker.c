@@ -42,21 +42,13 @@ static bool	  waiting_exist = true; /* there may be rows in state retry */
 static int64  next_chores = 0;		/* ms of the monotonic clock */
 static uint64 rows_gone = 0;		/* applied or given up, in this process */
 
-/* The next batch starts behind this id, 0: a new pass from the beginning. */
-static void
-go_on_from(int64 id)
-{
-	position = id;
-	if (id == 0)
-		truust_pass_restart();
-}
-
 /* How a batch went. */
 typedef struct BatchResult
 {
 	int	  n;	/* rows read */
 	int	  gone; /* applied or given up */
 	int	  left;
+	int	  resting; /* those of them that wait for their server or key */
 	int64 last_id;
 	bool  full;		/* there may be more */
 	bool  not_ours; /* another process was at work */
@@ -77,6 +69,7 @@ sum_up(TruustBatch *batch)
 	for (int i = 0; i < batch->n; i++)
 	{
 		result.left += batch->rows[i].fate == TRUUST_FATE_LEFT;
+		result.resting += batch->rows[i].fate == TRUUST_FATE_LEFT && batch->rows[i].resting;
 		result.gone += batch->rows[i].fate == TRUUST_FATE_DONE;
 		result.gone += batch->rows[i].fate == TRUUST_FATE_DEAD;
 	}
@@ -92,6 +85,8 @@ read_batch(TruustBatch *batch, bool due)
 	MemoryContext		  old;
 	struct TruustLooking *looking;
 
+	if (!due && position == 0)
+		truust_pass_restart();
 	if (due)
 		truust_batch_read_due(batch, truust_batch_size);
 	else
@@ -147,8 +142,8 @@ run_batch(TruustBatch *batch, bool due, bool *paused)
 	return sum_up(batch);
 }
 
-/* Work that nobody waits for; returns ms until there is more, 0: now. */
-static long
+/* Work that nobody waits for; whether there is more. */
+static bool
 do_chores(void)
 {
 	int64 now = truust_monotonic_ms();
@@ -158,11 +153,11 @@ do_chores(void)
 
 	truust_worker_share(&instance, &instances);
 	if (instance != 0 || now < next_chores)
-		return -1;
+		return false;
 	more = truust_retention_step(false);
 	more |= truust_sync_step();
 	next_chores = more ? 0 : now + CHORE_INTERVAL;
-	return more ? 0 : -1;
+	return more;
 }
 
 static long
@@ -173,24 +168,28 @@ shorter(long a, long b)
 	return b < 0 ? a : Min(a, b);
 }
 
-/* A transaction that only looks at what there is to wait for. */
+/*
+ * After a pass: ms until there is something to do.  left rows are there, resting of
+ * them for as long as their server or key rests.
+ */
 static long
-time_to_wait(int left)
+time_to_wait(int left, int resting)
 {
-	long wait = truust_servers_pause();
+	long wait = truust_rest_left();
+	long due;
 
-	if (left > 0)
+	if (truust_pass_can_go_on())
+		return 0;
+	if (left > resting || (left > 0 && wait < 0))
 		wait = shorter(wait, LEFT_PAUSE);
-	if (waiting_exist)
-	{
-		long due;
-
-		truust_worker_begin();
-		due = truust_webhooks_next_due();
-		truust_worker_commit();
-		waiting_exist = due >= 0;
+	if (!waiting_exist)
+		return wait;
+	truust_worker_begin();
+	due = truust_webhooks_next_due();
+	truust_worker_commit();
+	waiting_exist = due >= 0 || wait >= 0;
+	if (due >= 0)
 		wait = shorter(wait, left > 0 ? Max(due, LEFT_PAUSE) : due);
-	}
 	return wait;
 }
 
@@ -259,12 +258,12 @@ cycle(void)
 	}
 	if (due.not_ours || new.not_ours)
 		return LEFT_PAUSE;
-	go_on_from(new.full ? new.last_id : 0);
+	position = new.full ? new.last_id : 0; /* 0: a new pass from the beginning */
 	if (position != 0 || (due.full && due.left < due.n))
 		return 0;
-	if (do_chores() == 0)
+	if (do_chores())
 		return 0;
-	return time_to_wait(due.left + new.left);
+	return time_to_wait(due.left + new.left, due.resting + new.resting);
 }
 
 /*
@@ -285,10 +284,10 @@ drain(void)
 {
 	uint64 before = rows_gone;
 
-	truust_servers_forget();
+	truust_rests_forget();
 	waiting_exist = true;
 	next_chores = 0;
-	go_on_from(0);
+	position = 0;
 	while (truust_retention_step(true))
 		CHECK_FOR_INTERRUPTS();
 	while (cycle() == 0)

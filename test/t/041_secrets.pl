@@ -149,8 +149,10 @@ sub in_memory
 # A backend that has called with a key file, when the call is over.
 $node->append_conf('postgresql.conf', "log_min_messages = warning\nlog_statement = none\ndebug_print_plan = off");
 $node->start;
-for my $end ('ok', 'status 401', 'drop')
+$node->safe_psql('postgres', q{SELECT truust_grant('operate', 'by_file')});
+for my $case ([ 'ok', $TruustNode::READ ], [ 'status 401', $TruustNode::READ ], [ 'drop', $TruustNode::READ ], [ 'ok', 'SELECT * FROM truust_sync_orders(NULL)' ])
 {
+	my ($end, $call) = @$case;
 	my ($in, $said, $complained) = ('', '', '');
 	my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$said, '2>', \$complained);
 	my $finish = sub {
@@ -163,13 +165,13 @@ for my $end ('ok', 'status 401', 'drop')
 	$finish->();
 	my ($backend) = $said =~ /pid (\d+)/;
 	$said = '';
-	$in .= "BEGIN;\n$TruustNode::READ;\nCOMMIT;\nSELECT 1;\n";
+	$in .= "BEGIN;\n$call;\nCOMMIT;\nSELECT 1;\n";
 	$finish->();
   SKIP:
 	{
 		my $control = in_memory($backend, 'truust.server');
 		skip 'the memory of a process cannot be read here', 1 unless $control;
-		is(in_memory($backend, $KEY{file}), 0, "$end: no trace of the key in the backend's memory")
+		is(in_memory($backend, $KEY{file}), 0, "$end: no trace of the key in the backend's memory after $call")
 		  or diag("$said $complained");
 	}
 	$in .= "\\q\n";
