@@ -152,6 +152,12 @@ extern bool truust_event_is_payment(const char *name, bool *payout);
 
 /* webhook_body.c */
 
+/*
+ * Events in one body.  Senders put one there; each can be an order, a payin and a payout to
+ * ask the API for, so it is also what one request of a stranger can cost.
+ */
+#define TRUUST_MAX_EVENTS 100
+
 /* Understand a row: fills in its events, or gives it the fate DEAD with a reason. */
 extern void truust_webhook_understand(TruustWebhook *row);
 

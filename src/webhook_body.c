@@ -181,9 +181,12 @@ read_array(TruustWebhook *row, Jsonb *body)
 {
 	int n = JB_ROOT_COUNT(body);
 
-	if (n == 0)
+	if (n == 0 || n > TRUUST_MAX_EVENTS)
 	{
-		give_up(row, "the body is an empty array");
+		give_up(row, n == 0
+						 ? pstrdup("the body is an empty array")
+						 : psprintf("the body is an array of %d events; no more than %d are taken",
+									n, TRUUST_MAX_EVENTS));
 		return;
 	}
 	row->events = palloc0(sizeof(TruustEvent) * n);
