@@ -120,6 +120,16 @@ truust_order_state_verdict_after(const char *previous, const char *from, const c
 }
 
 bool
+truust_order_state_recurs(const char *previous, const char *from, const char *to)
+{
+	const OrderState *a = find_state(from);
+	const OrderState *b = find_state(to);
+
+	return a && b && (a->rank == RANK_BLOCKED || b->rank == RANK_BLOCKED) && !b->finished &&
+		   truust_order_state_verdict_after(previous, from, to) == TRUUST_MOVE;
+}
+
+bool
 truust_order_state_implies(const char *status, const char *earlier)
 {
 	const OrderState *now = find_state(status);

@@ -30,6 +30,12 @@ extern TruustVerdict truust_order_state_verdict(const char *from, const char *to
 extern TruustVerdict truust_order_state_verdict_after(const char *previous, const char *from,
 													  const char *to);
 
+/*
+ * Whether an order that has been at status to before can have come there again:
+ * only by a block, or by the lifting of one.
+ */
+extern bool truust_order_state_recurs(const char *previous, const char *from, const char *to);
+
 /* Whether an order at status must have been at earlier before, by the usual way. */
 extern bool truust_order_state_implies(const char *status, const char *earlier);
 

@@ -161,6 +161,12 @@ extern bool truust_event_is_payment(const char *name, bool *payout);
 /* Understand a row: fills in its events, or gives it the fate DEAD with a reason. */
 extern void truust_webhook_understand(TruustWebhook *row);
 
+/*
+ * Whether an event that the order remembers may have happened again: it would move the order, as
+ * a block does, and what lifts it.
+ */
+extern bool truust_event_may_recur(const TruustEvent *event, const TruustOrder *order);
+
 /* Digest under which an order remembers that a status was applied without its own webhook. */
 extern uint64 truust_event_stand_in(const char *name);
 

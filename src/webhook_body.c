@@ -114,6 +114,15 @@ digest(const TruustEvent *event)
 											digest_text(name, DIGEST_SEED)));
 }
 
+bool
+truust_event_may_recur(const TruustEvent *event, const TruustOrder *order)
+{
+	bool payout;
+
+	return event->name && event->claim && !truust_event_is_payment(event->name, &payout) &&
+		   truust_order_state_recurs(order->previous_status, order->status, event->claim);
+}
+
 /* The order that an event is about; the payment knows it too. */
 static bool
 find_order_id(TruustEvent *event)

@@ -15,6 +15,13 @@
  * not where the API has it, it moves there under the name of that status'
  * own event, and its webhook, should it come later, is a duplicate.
  *
+ * An event that the order remembers is a duplicate, unless it is about a block and
+ * would move the order: a block that is lifted brings back a status that was
+ * there before, and so may a second block.  Where the API is asked, it
+ * knows.  A body cannot tell a block that was lifted from a late copy of what came before
+ * the block; it is taken at its word, so that the order is where the last
+ * body has it.
+ *
  * Nothing here writes: the outcome is collected for webhook_apply.c.
  *
  *-------------------------------------------------------------------------
@@ -108,6 +115,15 @@ record(TruustOutcomeSet *set, TruustWebhook *row, TruustEvent *event, const Truu
 	return h;
 }
 
+/* Remember an event, as the youngest. */
+static void
+remember(TruustOrder *order, uint64 digest)
+{
+	if (truust_order_has_digest(order, digest))
+		truust_order_drop_digest(order, digest);
+	truust_order_add_digest(order, digest);
+}
+
 /* The event took effect; the order moves to status unless that is NULL. */
 static void
 apply(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order, const char *status)
@@ -119,7 +135,7 @@ apply(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order, const char 
 		truust_order_move(order, status);
 	h = record(set, event->webhook, event, order, event->name, "applied");
 	h->previous_status = before;
-	truust_order_add_digest(order, event->digest);
+	remember(order, event->digest);
 	order->notify_tables = true;
 }
 
@@ -130,7 +146,7 @@ note_stale(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
 
 	if (event->claim)
 		h->status = event->claim;
-	truust_order_add_digest(order, event->digest);
+	remember(order, event->digest);
 	set->n_stale++;
 }
 
@@ -144,6 +160,20 @@ note_unconfirmed(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
 	set->n_unconfirmed++;
 }
 
+/* Whether a remembered event happened again; the API, where it was asked, says where the order is now. */
+static bool
+happened_again(const TruustEvent *event, const TruustOrder *order)
+{
+	char *truth;
+
+	if (!truust_event_may_recur(event, order))
+		return false;
+	if (!event->needs_look)
+		return true;
+	truth = event->look ? truust_json_get_text(event->look->order, "status") : NULL;
+	return truth && strcmp(truth, event->claim) == 0;
+}
+
 /* An event that is there already, or whose status was applied in its stead. */
 static bool
 is_duplicate(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
@@ -152,7 +182,12 @@ is_duplicate(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
 
 	if (event->name == NULL)
 		return false;
-	if (!truust_order_has_digest(order, event->digest))
+	if (truust_order_has_digest(order, event->digest))
+	{
+		if (happened_again(event, order))
+			return false;
+	}
+	else
 	{
 		stand_in = truust_event_stand_in(event->name);
 		if (!truust_order_has_digest(order, stand_in))
@@ -378,7 +413,7 @@ decide_replay(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
 	order->notify_tables = true;
 }
 
-/* A row whose order somebody else is writing, or that was no duplicate after all: later. */
+/* A row whose order somebody else is writing, or that is perhaps no duplicate after all: later. */
 static bool
 must_be_left(TruustOutcomeSet *set, TruustWebhook *row)
 {
@@ -390,7 +425,8 @@ must_be_left(TruustOutcomeSet *set, TruustWebhook *row)
 		if (order->busy)
 			return true;
 		if (event->needs_look && event->look == NULL &&
-			!truust_order_has_digest(order, event->digest))
+			(!truust_order_has_digest(order, event->digest) ||
+			 truust_event_may_recur(event, order)))
 			return true;
 	}
 	return false;
@@ -447,7 +483,7 @@ settle(TruustOutcomeSet *set, TruustWebhook *row, TruustEvent *event)
 	h = record(set, row, NULL, order, truust_order_event_name(truth), "applied");
 	h->previous_status = before;
 	set->applied[set->n_applied - 1]->body = look->body;
-	truust_order_add_digest(order, truust_event_stand_in(h->event));
+	remember(order, truust_event_stand_in(h->event));
 	order->notify_tables = true;
 }
 

@@ -33,12 +33,13 @@ look_in_body(TruustEvent *event)
 	event->name = NULL; /* its status says it all */
 }
 
-/* Digests of the events that the orders of a batch remember. */
+/* The orders of a batch as they stand, and the events that they remember. */
 static HTAB *
 read_known(TruustBatch *batch)
 {
 	static TruustStatement select = {
-		"SELECT o.id, o.server, o.digests FROM truust.orders o WHERE o.id = ANY ($1)",
+		"SELECT o.id, o.server, o.digests, o.status, o.previous_status FROM truust.orders o "
+		"WHERE o.id = ANY ($1)",
 		1,
 		{INT8ARRAYOID}};
 	HTAB		*known = truust_orders_set(batch->n);
@@ -59,6 +60,8 @@ read_known(TruustBatch *batch)
 												 truust_result_text(i, 2));
 
 		truust_order_set_digests(order, DatumGetByteaPP(truust_result(i, 3, &isnull)));
+		order->status = truust_result_text(i, 4);
+		order->previous_status = truust_result_text(i, 5);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return known;
@@ -74,7 +77,7 @@ want_look(TruustBatch *batch, HTAB *known, TruustEvent *event)
 	bool		 payout;
 
 	event->needs_look = true;
-	if (truust_order_has_digest(order, event->digest))
+	if (truust_order_has_digest(order, event->digest) && !truust_event_may_recur(event, order))
 		return;
 	event->look = truust_look_enter(batch->looks, event->order_id, server);
 	is_payment = truust_event_is_payment(event->name, &payout);

@@ -151,4 +151,17 @@ BEGIN;
 CALL truust_drain();
 ROLLBACK;
 DO $$ BEGIN CALL truust_drain(); END $$;
+--
+-- Blocked and unblocked as often as it is: what happened before happens again, and the last body counts.
+--
+SELECT truust_receive_webhook(format('{"escrow": {"id": 20, "status": "%s"}}', s)) FROM unnest(ARRAY['ACCEPTED', 'PENDING_RELEASE', 'BLOCKED_RELEASE', 'PENDING_RELEASE', 'BLOCKED_RELEASE', 'BLOCKED_RELEASE', 'ACCEPTED']) s;
+CALL truust_drain();
+SELECT event, status, previous_status, outcome FROM history WHERE order_id = 20;
+SELECT * FROM orders WHERE id = 20;
+SELECT truust_receive_webhook(format('{"escrow": {"id": 20, "status": "%s"}, "payin": {"id": 201, "status": "CONFIRMED"}}', s), e)
+  FROM (VALUES ('PENDING_RELEASE', 'payin.confirmed'), ('BLOCKED_RELEASE', NULL), ('PENDING_RELEASE', 'payin.confirmed'), ('RELEASED', NULL), ('BLOCKED_RELEASE', NULL), ('PENDING_RELEASE', NULL)) x (s, e);
+CALL truust_drain();
+-- A payment does not happen again, and what is over is over.
+SELECT event, status, previous_status, outcome FROM history WHERE order_id = 20 OFFSET 5;
+SELECT * FROM orders WHERE id = 20;
 TRUNCATE truust.webhooks, truust.orders, truust.payins, truust.payouts, truust.events RESTART IDENTITY;
