@@ -30,8 +30,10 @@
 #include "stats.h"
 #include "webhook.h"
 
-#define MAX_NOTIFIED_STATUS 1000 /* bytes; a payload must stay under 8000 */
-#define MAX_REASON 1000			 /* bytes */
+#define MAX_NOTIFIED_TEXT 2000 /* bytes as JSON; a payload has three and must stay under 8000 */
+#define MAX_CONFLICTS 10 /* with others, of one row's handlers, until they count as failures */
+#define MAX_CONFLICTING_ROWS 1000
+#define MAX_REASON 1000 /* bytes */
 #define FIELD_BUYER_LINK 5
 
 /* Rows that are tried together. */
@@ -40,23 +42,44 @@ typedef struct Piece
 	TruustWebhook	**rows;
 	int				  n;
 	bool			  has_handlers;
-	TruustWebhook	 *current; /* whose handler is running */
-	bool			  again;   /* an order came into being meanwhile */
-	bool			  changed; /* somebody changed a row meanwhile */
+	TruustWebhook	 *current;	 /* whose handler is running */
+	bool			  in_tables; /* attached tables are being updated */
+	bool			  again;	 /* an order came into being meanwhile */
+	bool			  changed;	 /* somebody changed a row meanwhile */
 	TruustOutcomeSet *set;
 } Piece;
+
+/* What a byte takes in a JSON string. */
+static int
+escaped_size(unsigned char c)
+{
+	if (c == '"' || c == '\\')
+		return 2;
+	return c < ' ' ? 6 : 1;
+}
+
+/* A text as a JSON string that is not too long, whatever it holds. */
+static void
+append_text(StringInfo buf, const char *text)
+{
+	int size = 0;
+	int len = 0;
+
+	while (text[len] && size + escaped_size(text[len]) <= MAX_NOTIFIED_TEXT)
+		size += escaped_size(text[len++]);
+	if (text[len])
+		text = pnstrdup(text, pg_mbcliplen(text, strlen(text), len));
+	escape_json(buf, text);
+}
 
 static void
 append_status(StringInfo buf, const char *key, const char *status)
 {
 	appendStringInfo(buf, ", \"%s\": ", key);
-	if (status == NULL)
-		appendStringInfoString(buf, "null");
+	if (status)
+		append_text(buf, status);
 	else
-		escape_json(
-			buf, strlen(status) <= MAX_NOTIFIED_STATUS
-					 ? status
-					 : pnstrdup(status, pg_mbcliplen(status, strlen(status), MAX_NOTIFIED_STATUS)));
+		appendStringInfoString(buf, "null");
 }
 
 /* Tell who listens. */
@@ -72,10 +95,7 @@ notify(TruustApplied **applied, int n)
 
 		resetStringInfo(&buf);
 		appendStringInfoString(&buf, "{\"event\": ");
-		escape_json(&buf, strlen(h->event) <= MAX_NOTIFIED_STATUS
-							  ? h->event
-							  : pnstrdup(h->event, pg_mbcliplen(h->event, strlen(h->event),
-																MAX_NOTIFIED_STATUS)));
+		append_text(&buf, h->event);
 		appendStringInfo(&buf, ", \"order_id\": " INT64_FORMAT, h->order_id);
 		append_status(&buf, "status", h->status);
 		append_status(&buf, "previous_status", h->previous_status);
@@ -158,6 +178,7 @@ apply_piece(void *arg)
 
 	piece->set = set;
 	piece->current = NULL;
+	piece->in_tables = false;
 	piece->again = false;
 	piece->changed = false;
 	truust_decide_load(set, piece->rows, piece->n);
@@ -174,7 +195,9 @@ apply_piece(void *arg)
 	truust_payments_write(set->payins, false);
 	truust_payments_write(set->payouts, true);
 	truust_history_write(set->history, set->n_history, piece->has_handlers);
+	piece->in_tables = true;
 	update_tables(set->orders);
+	piece->in_tables = false;
 	if (piece->has_handlers)
 		truust_handlers_call(set->applied, set->n_applied, &piece->current);
 	notify(set->applied, set->n_applied);
@@ -208,14 +231,66 @@ reason_of(const ErrorData *edata)
 					whose ? whose : "");
 }
 
-/* A row failed by itself: it waits, or is given up.  by_handler: while its handler ran. */
-static void
-fail_row(TruustBatch *batch, TruustWebhook *row, ErrorData *edata, bool by_handler)
+/*
+ * Rows that were in conflict with others in a merchant's code, and how often.  Only this process
+ * knows, so that after a restart they have as many conflicts before them again.
+ */
+typedef struct Conflicts
 {
-	MemoryContext old = MemoryContextSwitchTo(batch->cxt);
+	int64 id; /* of the row; must be first */
+	int	  n;
+} Conflicts;
 
-	row->passing = truust_error_is_passing(edata) ||
-				   (edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE && !by_handler);
+static HTAB *conflicts = NULL;
+
+/* Whether this conflict is one too many. */
+static bool
+conflicts_too_often(int64 id)
+{
+	Conflicts *entry;
+	bool	   found;
+
+	if (conflicts && hash_get_num_entries(conflicts) >= MAX_CONFLICTING_ROWS)
+	{
+		hash_destroy(conflicts); /* of rows that are long gone, for the most part */
+		conflicts = NULL;
+	}
+	if (conflicts == NULL)
+	{
+		HASHCTL ctl = {.keysize = sizeof(int64), .entrysize = sizeof(Conflicts)};
+
+		conflicts = hash_create("truust conflicts", 16, &ctl, HASH_ELEM | HASH_BLOBS);
+	}
+	entry = hash_search(conflicts, &id, HASH_ENTER, &found);
+	entry->n = found ? entry->n + 1 : 1;
+	return entry->n > MAX_CONFLICTS;
+}
+
+/*
+ * Whether a failure says nothing of the row.  What a merchant's code raises (a
+ * handler, a trigger of an attached table) is that code's failure, whatever its
+ * class, but for a conflict with another transaction.
+ */
+static bool
+is_passing(const Piece *piece, const ErrorData *edata)
+{
+	if (piece->current == NULL && edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		return true;
+	if (piece->current == NULL && !piece->in_tables)
+		return truust_error_is_passing(edata);
+	return (edata->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+			edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED) &&
+		   !conflicts_too_often(piece->rows[0]->id);
+}
+
+/* The only row of a piece failed: it waits, or is given up. */
+static void
+fail_row(TruustBatch *batch, Piece *piece, ErrorData *edata)
+{
+	MemoryContext  old = MemoryContextSwitchTo(batch->cxt);
+	TruustWebhook *row = piece->rows[0];
+
+	row->passing = is_passing(piece, edata);
 	row->reason = reason_of(edata);
 	MemoryContextSwitchTo(old);
 	if (!row->passing && row->attempts + 1 >= truust_max_attempts)
@@ -306,7 +381,7 @@ truust_batch_apply(TruustBatch *batch)
 				if (piece.changed)
 					piece.rows[0]->fate = TRUUST_FATE_LEFT;
 				else
-					fail_row(batch, piece.rows[0], edata, piece.current != NULL);
+					fail_row(batch, &piece, edata);
 				start = next;
 			}
 		}

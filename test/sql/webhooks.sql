@@ -164,4 +164,8 @@ CALL truust_drain();
 -- A payment does not happen again, and what is over is over.
 SELECT event, status, previous_status, outcome FROM history WHERE order_id = 20 OFFSET 5;
 SELECT * FROM orders WHERE id = 20;
+-- What listeners are told stays within its limit where each character is six in JSON, too.
+SELECT truust_receive_webhook(format('{"escrow": {"id": 21, "status": "%s"}}', repeat(c, 1000)), repeat(E'\x01', 1000)) > 0 AS received FROM unnest(ARRAY['\u0001', '\u0002']) c;
+CALL truust_drain();
+SELECT length(event), length(status), length(previous_status), outcome FROM history WHERE order_id = 21;
 TRUNCATE truust.webhooks, truust.orders, truust.payins, truust.payouts, truust.events RESTART IDENTITY;
