@@ -279,12 +279,6 @@ describe_nonsense(const TruustHttpRequest *req, const char *problem)
 	return shown(text.data);
 }
 
-static bool
-is_read(const TruustWire *wire)
-{
-	return strcmp(wire->endpoint->method, "GET") == 0;
-}
-
 /*
  * Why a 2xx answer is none to what was asked, whoever gave it; NULL: it is
  * one.  What a write asks for is a resource that can be told from others: {} says
@@ -307,7 +301,7 @@ find_fault(const TruustAnswer *answer, const TruustWire *wire, const TruustHttpR
 		return NULL;
 	if (resource == NULL || !JB_ROOT_IS_OBJECT(resource))
 		return pstrdup("the answer is not a resource: it is not a JSON object");
-	return is_read(wire) || truust_answer_is_known(resource, wire->identity)
+	return wire->identity == NULL || truust_answer_is_known(resource, wire->identity)
 			   ? NULL
 			   : describe_stranger(resource, wire->identity);
 }

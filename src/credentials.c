@@ -149,7 +149,7 @@ throw_no_key(const TruustAccount *account, const char *path, const char *problem
 static ssize_t
 read_file(const char *path, char *buf, size_t size)
 {
-	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK);
 	struct stat status;
 	ssize_t		n = -1;
 	int			saved_errno;

@@ -283,8 +283,9 @@ lies_on_the_way(Jsonb *resource, const char *status, const char *truth)
 	bool known;
 	bool has_time = has_time_of(resource, status, &known);
 
-	if (known)
-		return has_time && truust_order_state_verdict(truth, status) == TRUUST_STALE;
+	/* from a block an order may go back to where it was, so that this is no sign of its not having been there */
+	if (known && (!has_time || truust_order_state_verdict(truth, status) == TRUUST_STALE))
+		return has_time;
 	return truust_order_state_implies(truth, status);
 }
 
@@ -303,18 +304,28 @@ payment_was(Jsonb *payment, const char *status)
 	return false;
 }
 
+/* The status in a payment event's name, behind whose payment it is: payin.confirmed, payin.epg_confirmed. */
+static const char *
+named_status(const char *event)
+{
+	const char *name = strchr(event, '.') + 1;
+	const char *provider_end = strrchr(name, '_');
+
+	return provider_end ? provider_end + 1 : name;
+}
+
 /* Whether it is this payment, and was what the event's name and its body say of it. */
 static bool
 payment_bears_out(const TruustEvent *event, Jsonb *payment, int64 id, Jsonb *claimed)
 {
-	const char *named = strchr(event->name, '.') + 1; /* payin.confirmed */
-	char	   *claim = claimed ? truust_json_get_text(claimed, "status") : NULL;
-	int64		found;
+	char *claim = claimed ? truust_json_get_text(claimed, "status") : NULL;
+	int64 found;
 
 	if (payment == NULL || truust_json_get_text(payment, "status") == NULL ||
 		!truust_json_get_int64(payment, "id", &found) || (id != 0 && found != id))
 		return false;
-	return payment_was(payment, named) && (claim == NULL || payment_was(payment, claim));
+	return payment_was(payment, named_status(event->name)) &&
+		   (claim == NULL || payment_was(payment, claim));
 }
 
 /* Whether the order is, or was on its way to where the API has it, in a status. */

@@ -65,6 +65,23 @@ join_words(const char *sent_as)
 	return buf.data;
 }
 
+/* An event whose name has the word of its status, or another spelling of it. */
+static char *
+usual_word(char *name)
+{
+	static const char *const others[][2] = {
+		{"order.failure", "order.failed"},
+		{"order.canceled", "order.cancelled"},
+		{"payin.canceled", "payin.cancelled"},
+		{"payout.canceled", "payout.cancelled"},
+	};
+
+	for (int i = 0; i < (int) lengthof(others); i++)
+		if (strcmp(name, others[i][0]) == 0)
+			return pstrdup(others[i][1]);
+	return name;
+}
+
 char *
 truust_event_name(const char *sent_as)
 {
@@ -74,10 +91,10 @@ truust_event_name(const char *sent_as)
 	if (*name == '\0')
 		return NULL;
 	if (strcmp(name, "escrow") == 0 || strncmp(name, "escrow.", 7) == 0)
-		return psprintf("order%s", name + strlen("escrow"));
+		return usual_word(psprintf("order%s", name + strlen("escrow")));
 	if (strchr(name, '.'))
-		return name;
-	as_order = psprintf("order.%s", name); /* published */
+		return usual_word(name);
+	as_order = usual_word(psprintf("order.%s", name)); /* published */
 	return truust_order_state_of_event(as_order) ? as_order : name;
 }
 

@@ -258,6 +258,13 @@ compare_page(Sync *sync, Jsonb *rows, TimestampTz at)
 	return n;
 }
 
+/* The day before, in UTC: which day it is at the API only the API knows.  Both types count from 2000 on. */
+static DateADT
+day_before(TimestampTz time)
+{
+	return (DateADT) (time / USECS_PER_DAY) - 1;
+}
+
 /* The arguments of list_orders for one page. */
 static void
 page_arguments(const TruustSignature *signature, int64 page, TimestampTz since, Datum *values,
@@ -273,7 +280,7 @@ page_arguments(const TruustSignature *signature, int64 page, TimestampTz since, 
 		else if (strcmp(name, "per_page") == 0)
 			values[i] = Int64GetDatum(PAGE_SIZE);
 		else if (strcmp(name, "date_begin") == 0 && !TIMESTAMP_NOT_FINITE(since))
-			values[i] = DirectFunctionCall1(timestamptz_date, TimestampTzGetDatum(since));
+			values[i] = DateADTGetDatum(day_before(since));
 		else if (strcmp(name, "sort") == 0)
 			values[i] = CStringGetTextDatum("asc");
 		else

@@ -19,11 +19,11 @@
 /* What a 2xx answer must hold to be one. */
 typedef enum TruustWanted
 {
-	TRUUST_WANTS_JSON,	   /* JSON, or nothing at all with status 204 */
-	TRUUST_WANTS_RESOURCE, /* the same, and an object with one of the fields of identity */
-	TRUUST_WANTS_LIST,	   /* the same, and an array */
-	TRUUST_WANTS_NOTHING,  /* nothing, or JSON */
-	TRUUST_WANTS_ANYTHING  /* whatever it is, a redirection too: nobody reads it */
+	TRUUST_WANTS_JSON, /* JSON, or nothing at all with status 204 */
+	TRUUST_WANTS_RESOURCE, /* the same, and an object; with one of the fields of identity, if there are any */
+	TRUUST_WANTS_LIST,	  /* the same, and an array */
+	TRUUST_WANTS_NOTHING, /* nothing, or JSON */
+	TRUUST_WANTS_ANYTHING /* whatever it is, a redirection too: nobody reads it */
 } TruustWanted;
 
 /*
@@ -37,7 +37,7 @@ typedef struct TruustWire
 	char				 *body; /* NULL: none */
 	size_t				  body_len;
 	TruustWanted		  wanted;
-	const char *const	 *identity; /* static; NULL: no resource is wanted */
+	const char *const	 *identity; /* static; NULL: a read, or no resource is wanted */
 } TruustWire;
 
 /*

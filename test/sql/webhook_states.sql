@@ -31,5 +31,6 @@ SELECT length(truust.order_state_event(repeat('LONG', 1000)));
 SELECT sent_as, truust.event_name(sent_as) AS name FROM unnest(ARRAY[
     'order.published', 'OrderPublished', 'EscrowPublished', 'Order Published', 'order-published', 'order_published', 'ORDER_PUBLISHED',
     'escrow.published', 'escrow', 'published', 'Published', 'Payout Created', 'PayoutCreated', 'payout.created', 'PayinConfirmed', 'PayinEPGConfirmed',
-    'payin.confirmed', 'order.blocked_release', 'order.Blocked Release', 'Something', 'something_else entirely', ' . ', '', 'Ärger Öffnet', 'a', 'A.B', 'HTTP', 'orderABC'
+    'payin.confirmed', 'order.blocked_release', 'order.Blocked Release', 'Something', 'something_else entirely', ' . ', '', 'Ärger Öffnet', 'a', 'A.B', 'HTTP', 'orderABC',
+    'EscrowFailure', 'order.failed', 'failure', 'OrderCanceled', 'canceled', 'PayinCanceled'
     ]) AS sent_as;

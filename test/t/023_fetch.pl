@@ -186,7 +186,7 @@ sub accepted_meanwhile
 	});
 	is($t->sql("SELECT outcome FROM truust.events WHERE order_id = $id AND event = 'order.published' ORDER BY id DESC LIMIT 1"), 'stale', 'the event is stale');
 	accepted_meanwhile('truust_sync_orders()', sub {
-		return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT * FROM truust_sync_orders(now() + interval '1 day')} ],
+		return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT * FROM truust_sync_orders(now() + interval '3 days')} ],
 			'>', \my $out, '2>', \my $err);
 	});
 }
@@ -278,6 +278,30 @@ is($t->sql(qq{SELECT DISTINCT source FROM truust.events WHERE order_id BETWEEN $
 is(scalar(grep { $_->{path} =~ m{/orders/(\d+)$} && $1 >= $first && $1 <= $first + 9 }
 	@{ $t->sim(GET => 'requests?operation=getOrder')->{requests} }), 0, 'finished ones are not');
 no_rules();
+
+# ---------------------------------------------------------------- what bears an event out
+
+# A provider's name in a payment's event says nothing of its status.
+my $paid = $t->sql(q{SELECT id FROM truust_create_order('Paid', 10)});
+my $payin = $t->sql("SELECT id FROM truust_create_payin($paid, 'REDSYS_V2')");
+$t->sim(POST => "orders/$paid/pay", { outcome => 'confirmed' });
+for my $name ('PayinEPGConfirmed', 'PayinEPGDenied')
+{
+	$t->sql(qq{SELECT truust_receive_webhook('[{"escrow": {"id": "$paid", "status": "PUBLISHED"}, "payin": {"id": $payin, "status": "CONFIRMED"}}]', '$name')});
+}
+ok($t->wait_for($EMPTY), "a payment's events with a provider's name in them");
+is($t->sql("SELECT string_agg(event || ' ' || outcome, ', ' ORDER BY id) FROM truust.events WHERE order_id = $paid AND event LIKE 'payin%'"),
+	'payin.epg_confirmed applied, payin.epg_denied unconfirmed', '... are borne out by the status, or not');
+is($t->sql("SELECT string_agg(event, ', ') FROM heard WHERE order_id = $paid AND event LIKE 'payin%'"), 'payin.epg_confirmed', '... and handled');
+
+# An order that is blocked by now was where it was before.
+my ($blocked) = orders(1, 'PUBLISHED');
+move('ACCEPTED', $blocked);
+move('BLOCKED_RELEASE', $blocked);
+webhooks($blocked, $blocked, 'EscrowAccepted', 'ACCEPTED');
+ok($t->wait_for($EMPTY), 'an event of an order that is blocked by now');
+like($t->sql("SELECT string_agg(event || ' ' || status, ', ') FROM heard WHERE order_id = $blocked"), qr/order\.accepted/, '... is handled');
+is(statuses($blocked, $blocked), 'BLOCKED_RELEASE 1', '... and the order is where the API has it');
 
 $node->stop;
 done_testing;

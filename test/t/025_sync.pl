@@ -69,4 +69,13 @@ $t->sim(POST => "orders/$still/pay", { outcome => 'confirmed' });
 $t->sql(q{SELECT count(*) FROM truust_sync_orders(now())});
 ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $still AND status = 'PUBLISHED')"), 'truust_sync_orders(): unfinished orders that the list does not have');
 
+# The list begins early enough, whatever the session's time zone.
+for my $zone ('Pacific/Kiritimati', 'UTC', 'Pacific/Pago_Pago')
+{
+	$t->sim(DELETE => 'requests');
+	$t->sql(qq{SET timezone = '$zone'; SELECT count(*) FROM truust_sync_orders('2026-03-10 12:00:00+00')});
+	my @lists = grep { $_->{operation} eq 'listOrders' } @{ $t->sim(GET => 'requests')->{requests} };
+	like($lists[0]{query}, qr/date_begin=2026-03-09/, "the day that truust_sync_orders() begins at, in $zone");
+}
+
 done_testing;

@@ -39,7 +39,7 @@ like($t->sql("SELECT error FROM truust.requests WHERE id = $request"), qr/sk_\*\
 is($t->sql("SELECT count(*) FROM truust.requests r WHERE strpos(r::text, '$KEY') > 0"), 0, 'without the key');
 $t->sim(POST => 'rules', { operation => 'getOrder', do => 'status', status => 401, times => 0, body => JSON::PP::encode_json({ message => "no, $KEY" }) });
 $t->sql(qq{SELECT truust_receive_webhook('{"escrow": {"id": $order, "status": "PUBLISHED"}}', 'order.published')});
-ok($t->wait_until(sub { slurp_file($t->node->logfile) =~ /looking at orders of server "truust" failed: .*no, sk_\*\*\*/ }), 'nor may the worker look, which is said without the key')
+ok($t->wait_until(sub { slurp_file($t->node->logfile) =~ /looking at orders of server "truust" with the key of role "\w+" failed: .*no, sk_\*\*\*/ }), 'nor may the worker look, which is said without the key')
 	or diag $t->sql('SELECT state, attempts, error FROM truust.webhooks') . slurp_file($t->node->logfile) =~ s/^.* statement: .*$//gmr =~ s/^.*DEBUG.*$//gmr;
 is($t->sql("SELECT count(*) FROM truust.webhooks w WHERE strpos(w::text, '$KEY') > 0"), 0, 'in the intake too');
 is($t->sql("SELECT count(*) FROM truust_status() s WHERE strpos(s::text, '$KEY') > 0"), 0, 'in truust_status() too');
