@@ -54,6 +54,14 @@ extern bool truust_json_to_datum(JsonbValue *value, Oid type, bool empty_is_null
 								 bool *isnull, char **problem);
 
 /*
+ * Some fields of an object, in one pass over it: each that is there and not
+ * null goes into its place in values; the others become jbvNull there.  names
+ * are in jsonb's own order, the shorter first, then by bytes.
+ */
+extern void truust_json_get_fields(const Jsonb *object, const char *const *names, int n,
+								   JsonbValue *values);
+
+/*
  * A resource as the composite type described by desc, whose columns carry the
  * names of the fields, the last being raw jsonb.  Raises 08P01 naming the
  * field and the resource where a value does not fit without loss, or where it

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * json_tuple.c
- *		From a resource as jsonb to a row of a composite type.
+ *		From a resource as jsonb to a row of a composite type, or some of it.
  *
  * A composite type is its own table of fields: its columns carry the names of
  * the API's fields and say by their types how each is read.  jsonb keeps the
@@ -224,6 +224,30 @@ next_field(FieldReader *reader, const char **key, uint32 *key_len, JsonbValue *v
 	read_value(reader, value_entry, start, len, value);
 	reader->i++;
 	return true;
+}
+
+void
+truust_json_get_fields(const Jsonb *object, const char *const *names, int n, JsonbValue *values)
+{
+	FieldReader reader;
+	const char *key;
+	uint32		key_len;
+	JsonbValue	value;
+	int			i = 0;
+
+	for (int j = 0; j < n; j++)
+		values[j].type = jbvNull;
+	begin_fields(&reader, object);
+	while (i < n && next_field(&reader, &key, &key_len, &value))
+	{
+		int order = -1;
+
+		while (i < n &&
+			   (order = truust_json_compare_keys(names[i], strlen(names[i]), key, key_len)) < 0)
+			i++;
+		if (i < n && order == 0)
+			values[i++] = value;
+	}
 }
 
 /* The columns that have a field of their name in the object; the rest keep what they have.  Returns how many. */

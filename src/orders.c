@@ -33,17 +33,16 @@ PG_FUNCTION_INFO_V1(truust_order_state_verdict_sql);
 PG_FUNCTION_INFO_V1(truust_payment_state_verdict_sql);
 PG_FUNCTION_INFO_V1(truust_order_state_event_sql);
 
-/* A column of truust.orders and the API's fields that it is read from. */
-static const struct
-{
-	Oid			type;
-	const char *names[2];
-} order_fields[TRUUST_N_ORDER_FIELDS] = {
-	{TEXTOID, {"name", NULL}},		  {NUMERICOID, {"value", "amount"}},
-	{TEXTOID, {"currency", NULL}},	  {TEXTOID, {"tag", NULL}},
-	{JSONBOID, {"metadata", NULL}},	  {TEXTOID, {"buyer_link", NULL}},
-	{TEXTOID, {"seller_link", NULL}},
-};
+static const Oid field_types[TRUUST_N_ORDER_FIELDS] = {TEXTOID,	 NUMERICOID, TEXTOID, TEXTOID,
+													   JSONBOID, TEXTOID,	 TEXTOID};
+
+/* The API's fields in jsonb's order, and what each is read for; of two for one column the first counts. */
+static const char *const source_fields[] = {"tag",		"name",		"value",	  "amount",
+											"currency", "metadata", "buyer_link", "seller_link"};
+static const int		 source_columns[lengthof(source_fields)] = {
+			TRUUST_ORDER_TAG,		 TRUUST_ORDER_NAME,		  TRUUST_ORDER_VALUE,
+			TRUUST_ORDER_VALUE,		 TRUUST_ORDER_CURRENCY,	  TRUUST_ORDER_METADATA,
+			TRUUST_ORDER_BUYER_LINK, TRUUST_ORDER_SELLER_LINK};
 
 static const char *const source_names[] = {
 	[TRUUST_FROM_WEBHOOK] = "webhook", [TRUUST_FROM_CALL] = "call",
@@ -208,37 +207,30 @@ truust_orders_load(HTAB *set)
 		find_busy(set, &missing);
 }
 
-/* A field of a resource as a Datum; false: absent, or of a kind that does not fit. */
-static bool
-read_field(Jsonb *resource, const char *name, Oid type, Datum *result)
-{
-	JsonbValue	buf;
-	JsonbValue *value = getKeyJsonValueFromContainer(&resource->root, name, strlen(name), &buf);
-	bool		isnull;
-	char	   *problem;
-
-	if (value == NULL || value->type == jbvNull)
-		return false;
-	return truust_json_to_datum(value, type, true, result, &isnull, &problem) && !isnull;
-}
-
+/* What does not fit its column is left out. */
 void
 truust_order_take_fields(TruustOrder *order, Jsonb *resource)
 {
+	JsonbValue values[lengthof(source_fields)];
+	bool	   taken[TRUUST_N_ORDER_FIELDS] = {false};
+
 	if (resource == NULL || !JB_ROOT_IS_OBJECT(resource))
 		return;
-	for (int i = 0; i < TRUUST_N_ORDER_FIELDS; i++)
+	truust_json_get_fields(resource, source_fields, lengthof(source_fields), values);
+	for (int i = 0; i < (int) lengthof(source_fields); i++)
 	{
+		int	  column = source_columns[i];
 		Datum value;
+		bool  isnull;
+		char *problem;
 
-		for (int j = 0; j < 2 && order_fields[i].names[j]; j++)
-			if (read_field(resource, order_fields[i].names[j], order_fields[i].type, &value))
-			{
-				order->fields[i] = value;
-				order->has_field[i] = true;
-				order->dirty = true;
-				break;
-			}
+		if (values[i].type == jbvNull || taken[column] ||
+			!truust_json_to_datum(&values[i], field_types[column], true, &value, &isnull,
+								  &problem) ||
+			isnull)
+			continue;
+		order->fields[column] = value;
+		order->has_field[column] = taken[column] = order->dirty = true;
 	}
 }
 
@@ -451,8 +443,7 @@ init_columns(TruustColumn *columns, int n)
 										  TEXTOID, BYTEAOID, BOOLOID, BOOLOID};
 
 	for (int i = 0; i < N_COLUMNS; i++)
-		truust_column_init(&columns[i],
-						   i < COL_FIELDS ? types[i] : order_fields[i - COL_FIELDS].type, n);
+		truust_column_init(&columns[i], i < COL_FIELDS ? types[i] : field_types[i - COL_FIELDS], n);
 }
 
 static void

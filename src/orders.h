@@ -67,8 +67,18 @@ extern void truust_payments_expect(bool payouts, const char *server, int64 id);
  */
 #define TRUUST_MAX_DIGESTS 64 /* events of an order that are remembered as applied */
 
-/* Columns of an order that a resource may carry, in the order of order_fields in orders.c. */
-#define TRUUST_N_ORDER_FIELDS 7
+/* Columns of an order that a resource may carry: places in TruustOrder.fields. */
+enum
+{
+	TRUUST_ORDER_NAME,
+	TRUUST_ORDER_VALUE,
+	TRUUST_ORDER_CURRENCY,
+	TRUUST_ORDER_TAG,
+	TRUUST_ORDER_METADATA,
+	TRUUST_ORDER_BUYER_LINK,
+	TRUUST_ORDER_SELLER_LINK,
+	TRUUST_N_ORDER_FIELDS
+};
 
 typedef struct TruustOrderKey
 {

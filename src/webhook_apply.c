@@ -34,7 +34,6 @@
 #define MAX_CONFLICTS 10 /* with others, of one row's handlers, until they count as failures */
 #define MAX_CONFLICTING_ROWS 1000
 #define MAX_REASON 1000 /* bytes */
-#define FIELD_BUYER_LINK 5
 
 /* Rows that are tried together. */
 typedef struct Piece
@@ -125,8 +124,8 @@ update_tables_of(HTAB *orders, const char *server)
 		order->notify_tables = false;
 		ids[n] = order->key.id;
 		statuses[n] = order->status;
-		links[n++] = order->has_field[FIELD_BUYER_LINK]
-						 ? TextDatumGetCString(order->fields[FIELD_BUYER_LINK])
+		links[n++] = order->has_field[TRUUST_ORDER_BUYER_LINK]
+						 ? TextDatumGetCString(order->fields[TRUUST_ORDER_BUYER_LINK])
 						 : NULL;
 	}
 	truust_attached_update(server, n, ids, statuses, links);
