@@ -11,6 +11,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #if PG_VERSION_NUM >= 150000
 #include "common/pg_prng.h"
 #endif
@@ -52,6 +53,11 @@
 #else
 #define truust_owns_relation(relation, roleid) pg_class_ownercheck(relation, roleid)
 #define truust_database_ownercheck(database, roleid) pg_database_ownercheck(database, roleid)
+#endif
+
+/* 14: money's type has a new name */
+#if PG_VERSION_NUM < 140000
+#define MONEYOID CASHOID
 #endif
 
 /* 14: multiranges */

@@ -205,7 +205,7 @@ group_of(const TruustEndpoint *endpoint, const char *server, Jsonb *args, const 
 	if (group == NULL && end && end > key)
 		group = psprintf("%s/key/%.*s", server, (int) (end - key), key);
 	if (group && strlen(group) > MAX_GROUP)
-		group = psprintf("%s/long/%016" INT64_MODIFIER "x", server,
+		group = psprintf("%s/long/" UINT64_FORMAT, server,
 						 hash_bytes_extended((unsigned char *) group, strlen(group), 0));
 	return group;
 }
