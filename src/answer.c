@@ -217,6 +217,17 @@ read_error(TruustAnswer *answer, const TruustHttpRequest *req)
 
 /* ---------------------------------------------------------------- what is no answer */
 
+/* Nothing, or nothing but a byte-order mark and blanks. */
+static bool
+is_empty(const TruustHttpRequest *req)
+{
+	size_t i = req->response_len >= 3 && memcmp(req->response, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+
+	while (i < req->response_len && strchr(" \t\r\n", req->response[i]) && req->response[i])
+		i++;
+	return i == req->response_len;
+}
+
 static TruustAnswerKind
 kind_of_status(int status, TruustWanted wanted)
 {
@@ -290,7 +301,7 @@ find_fault(const TruustAnswer *answer, const TruustWire *wire, const TruustHttpR
 {
 	Jsonb *resource = answer->resource;
 
-	if (req->response_len == 0)
+	if (is_empty(req))
 		return req->status == 204 || wire->wanted == TRUUST_WANTS_NOTHING
 				   ? NULL
 				   : pstrdup("the answer is empty");
@@ -324,7 +335,7 @@ truust_answer_read(TruustAnswer *answer, const TruustWire *wire, const TruustHtt
 	answer->kind = kind_of_status(req->status, wire->wanted);
 	if (answer->kind == TRUUST_OK && wire->wanted == TRUUST_WANTS_ANYTHING)
 		return;
-	if (req->response_len > 0)
+	if (!is_empty(req))
 		answer->whole = truust_json_parse(req->response, req->response_len, &problem);
 	if (answer->kind != TRUUST_OK)
 	{

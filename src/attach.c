@@ -19,6 +19,7 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
@@ -249,13 +250,17 @@ void
 truust_attached_tidy(void)
 {
 	static TruustStatement query = {
-		"DELETE FROM truust.attachments a WHERE (a.role = ''"
+		"DELETE FROM truust.attachments d WHERE d.id = ANY (ARRAY("
+		"SELECT a.id FROM truust.attachments a WHERE (a.role = ''"
 		" OR NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.relation))"
 		" AND NOT EXISTS (SELECT FROM truust.requests r WHERE r.attachment_id = a.id"
-		" AND (r.state <> 'done' OR r.done_state = 'pending' OR r.done_state = 'dead'))",
+		" AND (r.state <> 'done' OR r.done_state = 'pending' OR r.done_state = 'dead'))"
+		" FOR UPDATE SKIP LOCKED))",
 		0};
 
-	truust_statement_run(&query, NULL, NULL, 0);
+	/* an old snapshot does not show the requests that came last */
+	if (!IsolationUsesXactSnapshot())
+		truust_statement_run(&query, NULL, NULL, 0);
 }
 
 /* The attachment of a table; one that has ended is none. */

@@ -30,6 +30,8 @@
 #include "compat.h"
 #include "json.h"
 
+#define VIRTUAL 'v' /* as pg_attribute.attgenerated has it from PostgreSQL 18 on */
+
 /* ---------------------------------------------------------------- the table */
 
 static void
@@ -267,6 +269,12 @@ check_source(const TruustAttachment *attachment, const TruustMapping *mapping)
 						errhint("args maps parameters to columns, not to expressions. For a "
 								"computed value add a generated column, for example: ADD total "
 								"numeric GENERATED ALWAYS AS (total_cents / 100.0) STORED.")));
+	if (get_attgenerated(relation, get_attnum(relation, mapping->column)) == VIRTUAL)
+		ereport(ERROR, (errcode(ERRCODE_GENERATED_ALWAYS),
+						errmsg("column \"%s\" of table %s is a virtual generated column",
+							   mapping->column, truust_relation_name(relation)),
+						errdetail("Triggers do not see its value."),
+						errhint("Make it GENERATED ALWAYS AS (...) STORED.")));
 	get_atttypetypmodcoll(relation, get_attnum(relation, mapping->column), &type, &typmod,
 						  &collation);
 	base = getBaseType(type);

@@ -49,6 +49,7 @@ typedef struct AttachedTrigger
 	TruustAttachment *attachment;
 	SPIPlanPtr		  select;
 	SPIPlanPtr		 *conversions; /* of each mapping, NULL where nothing can go wrong */
+	TupleDesc		  row;		   /* what the plans were made for, where they take a row */
 } AttachedTrigger;
 
 static HTAB *triggers = NULL;
@@ -135,10 +136,13 @@ prepare_conversions(const TriggerData *data, const TruustAttachment *attachment,
 	}
 }
 
+/* A plan that takes a row depends on no table, so that nobody but us notices that its columns have changed. */
 static bool
-is_valid(const AttachedTrigger *entry)
+is_valid(const AttachedTrigger *entry, const TriggerData *data)
 {
-	bool valid = SPI_plan_is_valid(entry->select);
+	bool valid = SPI_plan_is_valid(entry->select) &&
+				 (!TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
+				  equalTupleDescs(entry->row, RelationGetDescr(data->tg_relation)));
 
 	for (int i = 0; valid && i < entry->attachment->n_mappings; i++)
 		valid = entry->conversions[i] == NULL || SPI_plan_is_valid(entry->conversions[i]);
@@ -157,6 +161,7 @@ entry_of(const TriggerData *data)
 	TruustAttachment *attachment;
 	SPIPlanPtr		  select;
 	SPIPlanPtr		 *conversions;
+	TupleDesc		  row;
 	Oid				  key = data->tg_trigger->tgoid;
 
 	if (triggers == NULL)
@@ -168,7 +173,7 @@ entry_of(const TriggerData *data)
 		triggers = hash_create("truust attached triggers", 16, &ctl, HASH_ELEM | HASH_BLOBS);
 	}
 	entry = hash_search(triggers, &key, HASH_FIND, NULL);
-	if (entry && is_valid(entry))
+	if (entry && is_valid(entry, data))
 		return entry;
 	if (entry)
 		forget(entry);
@@ -180,6 +185,7 @@ entry_of(const TriggerData *data)
 	conversions = palloc0(sizeof(SPIPlanPtr) * Max(attachment->n_mappings, 1));
 	select = prepare(data, truust_request_select(attachment, source_of(data)));
 	prepare_conversions(data, attachment, conversions);
+	row = CreateTupleDescCopyConstr(RelationGetDescr(data->tg_relation));
 	MemoryContextSwitchTo(old);
 
 	entry = hash_search(triggers, &key, HASH_ENTER, NULL);
@@ -187,6 +193,7 @@ entry_of(const TriggerData *data)
 	entry->attachment = attachment;
 	entry->select = select;
 	entry->conversions = conversions;
+	entry->row = row;
 	MemoryContextSetParent(context, TopMemoryContext);
 	return entry;
 }

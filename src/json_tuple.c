@@ -294,6 +294,14 @@ throw_no_resource(const RowContext *row, const char *problem)
 						 row->is_write);
 }
 
+/* An object without any known field: whether it is empty, or words of whatever answered in the API's place. */
+static bool
+says_nothing(Jsonb *resource)
+{
+	return JB_ROOT_COUNT(resource) == 0 || truust_json_get(resource, "message") ||
+		   truust_json_get(resource, "error") || truust_json_get(resource, "errors");
+}
+
 HeapTuple
 truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation, bool is_write)
 {
@@ -305,7 +313,7 @@ truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation, boo
 		throw_no_resource(&row, "it is not a JSON object");
 
 	memset(nulls, true, sizeof(bool) * desc->natts);
-	if (read_columns(column_map(desc), &row, values, nulls) == 0)
+	if (read_columns(column_map(desc), &row, values, nulls) == 0 && says_nothing(resource))
 		throw_no_resource(&row, "it has none of the fields of one");
 	/* whatever the API may call raw, here it is the whole */
 	values[desc->natts - 1] = JsonbPGetDatum(resource);

@@ -828,7 +828,7 @@ wake_worker(void)
 	truust_worker_wake_at_commit(TRUUST_WORKER_WEBHOOKS);
 }
 
-/* Wait for whoever writes the row of a resource, if it has one, and keep others from it. */
+/* Wait for whoever writes the row of a resource, if it has one, and keep others from it; not those who only refer to it. */
 static void
 lock_row(TruustStatement *lock, const char *server, int64 id)
 {
@@ -837,26 +837,51 @@ lock_row(TruustStatement *lock, const char *server, int64 id)
 	truust_statement_run(lock, values, NULL, 0);
 }
 
+/* The row of a resource that a call is about. */
+typedef struct ExpectedRow
+{
+	TruustStatement *lock;
+	const char		*server;
+	int64			 id;
+} ExpectedRow;
+
+static void
+lock_as_owner(void *arg)
+{
+	ExpectedRow	   *row = arg;
+	TruustRoleState state;
+
+	SPI_connect();
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
+	lock_row(row->lock, row->server, row->id);
+	truust_owner_leave(&state);
+	SPI_finish();
+}
+
 /*
- * The same before a call.  Where isolation would make it an error, because the row has
+ * The same before a call.  Where isolation makes it an error that the row has
  * changed since the transaction began, the note does without (see note_safely).
  */
 static void
 expect_row(TruustStatement *lock, const char *server, int64 id)
 {
-	TruustRoleState state;
+	ExpectedRow row = {lock, server, id};
+	ErrorData  *edata;
 
-	if (id == 0 || IsolationUsesXactSnapshot())
+	if (id == 0)
 		return;
-	SPI_connect();
-	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
-	lock_row(lock, server, id);
-	truust_owner_leave(&state);
-	SPI_finish();
+	if (!IsolationUsesXactSnapshot())
+	{
+		lock_as_owner(&row);
+		return;
+	}
+	edata = truust_worker_try(lock_as_owner, &row);
+	if (edata && edata->sqlerrcode != ERRCODE_T_R_SERIALIZATION_FAILURE)
+		ThrowErrorData(edata);
 }
 
 static TruustStatement lock_order = {
-	"SELECT FROM truust.orders o WHERE o.id = $1 AND o.server = $2 FOR UPDATE",
+	"SELECT FROM truust.orders o WHERE o.id = $1 AND o.server = $2 FOR NO KEY UPDATE",
 	2,
 	{INT8OID, TEXTOID}};
 
@@ -872,10 +897,10 @@ void
 truust_payments_expect(bool payouts, const char *server, int64 id)
 {
 	static TruustStatement lock[2] = {
-		{"SELECT FROM truust.payins p WHERE p.id = $1 AND p.server = $2 FOR UPDATE",
+		{"SELECT FROM truust.payins p WHERE p.id = $1 AND p.server = $2 FOR NO KEY UPDATE",
 		 2,
 		 {INT8OID, TEXTOID}},
-		{"SELECT FROM truust.payouts p WHERE p.id = $1 AND p.server = $2 FOR UPDATE",
+		{"SELECT FROM truust.payouts p WHERE p.id = $1 AND p.server = $2 FOR NO KEY UPDATE",
 		 2,
 		 {INT8OID, TEXTOID}},
 	};
@@ -1019,7 +1044,8 @@ note_safely(void (*f)(void *), void *arg)
 		return;
 	}
 	edata = truust_worker_try(f, arg);
-	if (edata && ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_TRANSACTION_ROLLBACK)
+	if (edata && ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_TRANSACTION_ROLLBACK &&
+		edata->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
 		ThrowErrorData(edata);
 }
 

@@ -326,8 +326,8 @@ extern void truust_look_judge(TruustFlight *flight);
 /* The answer of the flight, which is no look, is lost just now. */
 extern void truust_lost_note(const TruustFlight *flight);
 
-/* What is in flight came with data of another place, where somebody may still be at it. */
-extern void truust_lost_from_elsewhere(void);
+/* What was sent before came with data of another place, where somebody may still be at it. */
+extern void truust_lost_here_since(TimestampTz since);
 
 /* ms until a lost request that is not found counts as not executed; 0: it does. */
 extern long truust_lost_wait(const TruustFlight *flight);

@@ -758,7 +758,7 @@ doubt_queued(bool same_database)
 bool
 truust_outbox_settle_in(void)
 {
-	static TruustStatement get = {"SELECT place FROM truust.request_places", 0};
+	static TruustStatement get = {"SELECT place, since FROM truust.request_places", 0};
 	static TruustStatement clear = {"DELETE FROM truust.request_places", 0};
 	static TruustStatement put = {
 		"INSERT INTO truust.request_places (place) VALUES ($1)", 1, {TEXTOID}};
@@ -773,16 +773,14 @@ truust_outbox_settle_in(void)
 		before = truust_field_text(0, 1);
 	if (before && strcmp(before, place) == 0)
 	{
+		truust_lost_here_since(DatumGetTimestampTz(truust_field(0, 2)));
 		strlcpy(settled, place, sizeof(settled));
 		return false;
 	}
 	if (before)
 	{
-		bool same_database = strncmp(before, place, strrchr(place, '/') - place + 1) == 0;
-
-		if (!same_database)
-			truust_lost_from_elsewhere();
-		doubt_queued(same_database);
+		truust_lost_here_since(GetCurrentTransactionStartTimestamp());
+		doubt_queued(strncmp(before, place, strrchr(place, '/') - place + 1) == 0);
 	}
 	truust_outbox_run(&clear, NULL);
 	truust_outbox_run(&put, &value);

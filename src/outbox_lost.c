@@ -33,8 +33,9 @@ typedef struct Lost
 	int64		at;		 /* monotonic ms */
 } Lost;
 
-static HTAB *losses = NULL;
-static bool from_elsewhere = false; /* what is in flight may be in living hands, at another place */
+static HTAB		  *losses = NULL;
+static TimestampTz here_since =
+	0; /* what was sent before may be in living hands, at another place */
 
 static void
 open_losses(void)
@@ -79,9 +80,9 @@ truust_lost_note(const TruustFlight *flight)
 }
 
 void
-truust_lost_from_elsewhere(void)
+truust_lost_here_since(TimestampTz since)
 {
-	from_elsewhere = true;
+	here_since = since;
 }
 
 void
@@ -99,7 +100,7 @@ end_of_attempt(const TruustFlight *flight)
 	int64 passed = (GetCurrentTimestamp() - flight->sent_at) / 1000;
 
 	/* a clock that went back must not hold it for longer than that */
-	return Min(longest - passed, from_elsewhere ? longest : 0);
+	return Min(longest - passed, flight->sent_at < here_since ? longest : 0);
 }
 
 long

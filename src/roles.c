@@ -87,26 +87,6 @@ check_names(Datum names, bool renamed)
 		refuse(renamed);
 }
 
-/*
- * What has ended, out of reach of whoever is called so next.  No role's name may
- * begin with pg_, and the transaction tells one that was dropped from
- * another of the same name.
- */
-static void
-rename_ended(Datum names, const char *new_name)
-{
-	static TruustStatement query = {
-		"UPDATE truust.requests r SET role = coalesce($2, pg_catalog.concat('pg_dropped_',"
-		" pg_catalog.pg_current_xact_id(), '_', r.role))::pg_catalog.name"
-		" WHERE r.role = ANY ($1::pg_catalog.name[])",
-		2,
-		{TEXTARRAYOID, TEXTOID}};
-	Datum values[2] = {names, new_name ? CStringGetTextDatum(new_name) : (Datum) 0};
-	bool  nulls[2] = {false, new_name == NULL};
-
-	truust_statement_run(&query, values, nulls, 0);
-}
-
 static Datum
 name_array(List *names)
 {
@@ -117,6 +97,40 @@ name_array(List *names)
 	foreach (lc, names)
 		truust_column_add_text(&column, lfirst(lc));
 	return truust_column_array(&column);
+}
+
+/*
+ * What has ended, out of reach of whoever is called so next.  No role's name may
+ * begin with pg_; the transaction tells one that was dropped from another of
+ * the same name, and a digest two long names that begin alike.
+ */
+static void
+put_away(Datum names)
+{
+	static TruustStatement query = {
+		"UPDATE truust.requests r SET role = pg_catalog.concat('pg_dropped_',"
+		" pg_catalog.pg_current_xact_id(), '_',"
+		" pg_catalog.substr(pg_catalog.md5(r.role::pg_catalog.text), 1, 6), '_',"
+		" r.role)::pg_catalog.name"
+		" WHERE r.role = ANY ($1::pg_catalog.name[])",
+		1,
+		{TEXTARRAYOID}};
+
+	truust_statement_run(&query, &names, NULL, 0);
+}
+
+/* What has ended follows the role; what another left who had the new name (and was dropped in another database) does not. */
+static void
+hand_over(Datum names, char *new_name)
+{
+	static TruustStatement query = {"UPDATE truust.requests r SET role = $2::pg_catalog.name"
+									" WHERE r.role = ANY ($1::pg_catalog.name[])",
+									2,
+									{TEXTARRAYOID, TEXTOID}};
+	Datum				   values[2] = {names, CStringGetTextDatum(new_name)};
+
+	put_away(name_array(list_make1(new_name)));
+	truust_statement_run(&query, values, NULL, 0);
 }
 
 void
@@ -133,7 +147,10 @@ truust_roles_guard(Node *statement)
 	value = name_array(names);
 	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	check_names(value, renamed);
-	rename_ended(value, renamed ? castNode(RenameStmt, statement)->newname : NULL);
+	if (renamed)
+		hand_over(value, castNode(RenameStmt, statement)->newname);
+	else
+		put_away(value);
 	truust_owner_leave(&state);
 	SPI_finish();
 }

@@ -75,6 +75,7 @@ typedef struct TruustLook
 	Oid			   role; /* whose key to ask with, InvalidOid: to be found */
 	bool		   want_payin;
 	bool		   want_payout;
+	bool		   need_payment; /* an event is about one, not only its body */
 
 	bool		done;	 /* an answer that counts: found or not */
 	bool		missing; /* the API does not know the order */
@@ -121,6 +122,7 @@ typedef struct TruustBatch
 	MemoryContext  cxt;
 	TruustWebhook *rows;
 	int			   n;
+	bool		   due;			  /* rows in state retry, as opposed to new ones */
 	bool		   waiting_exist; /* there are rows in state retry */
 	bool		   cut;			  /* there were more rows, whose bodies were too much */
 	HTAB		  *looks;		  /* TruustLook, NULL: nothing was asked */

@@ -193,6 +193,8 @@ is_duplicate(TruustOutcomeSet *set, TruustEvent *event, TruustOrder *order)
 		if (!truust_order_has_digest(order, stand_in))
 			return false;
 		truust_order_drop_digest(order, stand_in);
+		if (happened_again(event, order))
+			return false;
 		truust_order_add_digest(order, event->digest);
 	}
 	set->n_duplicate++;

@@ -141,11 +141,10 @@ truust_batch_write_fates(TruustBatch *batch)
 	{
 		TruustWebhook *row = &batch->rows[i];
 
-		if (row->fate == TRUUST_FATE_RETRY)
-		{
+		if (row->fate == TRUUST_FATE_RETRY || (row->fate == TRUUST_FATE_WAITS && row->resting))
 			postpone(row->order_id, row->next_attempt_at);
+		if (row->fate == TRUUST_FATE_RETRY)
 			failed++;
-		}
 		else if (row->fate == TRUUST_FATE_DEAD)
 		{
 			truust_webhooks_free(row->order_id);

@@ -17,6 +17,8 @@
 #include "guc.h"
 #include "webhook.h"
 
+#define SHORTEST_REST 500 /* ms */
+
 /* What the API said when truust_sync_orders() asked it is in the row itself. */
 static void
 look_in_body(TruustEvent *event)
@@ -83,14 +85,21 @@ want_look(TruustBatch *batch, HTAB *known, TruustEvent *event)
 	is_payment = truust_event_is_payment(event->name, &payout);
 	event->look->want_payin |= event->payin != NULL || (is_payment && !payout);
 	event->look->want_payout |= event->payout != NULL || (is_payment && payout);
+	event->look->need_payment |= is_payment;
 }
 
-/* Until its server, or its key, is asked again. */
+/*
+ * Until its server, or its key, is asked again.  One that is due waits for
+ * that: else it would stand before all others that are, who knows how many.
+ */
 static void
-leave(TruustWebhook *row)
+leave(const TruustBatch *batch, TruustWebhook *row)
 {
-	row->fate = TRUUST_FATE_LEFT;
+	row->fate = batch->due ? TRUUST_FATE_WAITS : TRUUST_FATE_LEFT;
 	row->resting = true;
+	if (batch->due)
+		row->next_attempt_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														   Max(truust_rest_left(), SHORTEST_REST));
 }
 
 static void
@@ -105,7 +114,7 @@ prepare_row(TruustBatch *batch, HTAB *known, TruustWebhook *row)
 		else if (row->source == TRUUST_FROM_WEBHOOK && truust_webhook_trust == TRUUST_TRUST_FETCH)
 		{
 			if (rests)
-				leave(row);
+				leave(batch, row);
 			else
 				want_look(batch, known, &row->events[j]);
 		}
@@ -148,7 +157,7 @@ truust_fetch_prepare(TruustBatch *batch)
 
 /* A row whose order could not be looked at, or is not there. */
 static void
-finish_row(TruustWebhook *row, TruustLook *look)
+finish_row(const TruustBatch *batch, TruustWebhook *row, TruustLook *look)
 {
 	if (look->done && !look->missing)
 		return;
@@ -160,7 +169,7 @@ finish_row(TruustWebhook *row, TruustLook *look)
 			psprintf("server \"%s\" does not know order " INT64_FORMAT, row->server, look->key.id);
 	}
 	else if (look->later)
-		leave(row);
+		leave(batch, row);
 	else if (row->attempts + 1 >= truust_max_attempts)
 	{
 		row->fate = TRUUST_FATE_DEAD;
@@ -183,5 +192,5 @@ truust_fetch_finish(TruustBatch *batch)
 	for (int i = 0; i < batch->n; i++)
 		for (int j = 0; j < batch->rows[i].n_events; j++)
 			if (batch->rows[i].fate == TRUUST_FATE_OPEN && batch->rows[i].events[j].look)
-				finish_row(&batch->rows[i], batch->rows[i].events[j].look);
+				finish_row(batch, &batch->rows[i], batch->rows[i].events[j].look);
 }

@@ -51,6 +51,15 @@ typedef struct Handler
 static Handler *handlers = NULL;
 static int		n_handlers = 0;
 
+/* A registered name as events have it now: an older version may have spelled it otherwise. */
+static char *
+name_as_sent(char *registered)
+{
+	char *name = strcmp(registered, "*") == 0 ? NULL : truust_event_name(registered);
+
+	return name ? name : registered;
+}
+
 bool
 truust_handlers_load(void)
 {
@@ -66,7 +75,7 @@ truust_handlers_load(void)
 	handlers = palloc0(sizeof(Handler) * Max(n_handlers, 1));
 	for (int i = 0; i < n_handlers; i++)
 	{
-		handlers[i].event = truust_result_text(i, 1);
+		handlers[i].event = name_as_sent(truust_result_text(i, 1));
 		handlers[i].function = DatumGetObjectId(truust_result(i, 2, &isnull));
 		if (isnull)
 			handlers[i].function = InvalidOid;
@@ -306,7 +315,10 @@ Datum
 truust_off(PG_FUNCTION_ARGS)
 {
 	static TruustStatement delete = {
-		"DELETE FROM truust.handlers WHERE event = $1 AND handler = $2", 2, {TEXTOID, TEXTOID}};
+		"DELETE FROM truust.handlers h WHERE h.handler = $2 AND (h.event = $1 OR h.event <> '*' "
+		"AND truust.event_name(h.event) = $1)",
+		2,
+		{TEXTOID, TEXTOID}};
 	char		   *event = event_argument(fcinfo);
 	Datum			values[2];
 	bool			found;

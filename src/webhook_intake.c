@@ -74,11 +74,21 @@ received_at(Relation rel, HeapTuple tuple)
 	return isnull ? GetCurrentTransactionStartTimestamp() : DatumGetTimestampTz(value);
 }
 
-/* Whether a row came at another time and is loaded now: it was within the limits of that time. */
+/*
+ * Whether a row came long ago and is loaded now: it was within the limits of that time.
+ * What has just come may have a time too, or one of a receiver's spool.
+ */
 static bool
 is_loaded(Relation rel, HeapTuple tuple)
 {
-	return may_load(rel) && received_at(rel, tuple) != GetCurrentTransactionStartTimestamp();
+	bool has_no_order;
+
+	if (!may_load(rel))
+		return false;
+	(void) heap_getattr(tuple, SPI_fnumber(RelationGetDescr(rel), "order_id"),
+						RelationGetDescr(rel), &has_no_order);
+	return !has_no_order ||
+		   received_at(rel, tuple) < GetCurrentTransactionStartTimestamp() - USECS_PER_DAY;
 }
 
 /* Columns that the trigger fills in. */

@@ -369,35 +369,61 @@ truust_is_order(Jsonb *resource, int64 id)
 static bool
 is_payment_of(Jsonb *resource, int64 order_id)
 {
-	static const char *const names[] = {"escrow_id", "order_id"};
-	int64					 id;
+	int64 id;
 
-	if (!JB_ROOT_IS_OBJECT(resource) || !has_status(resource) ||
-		!truust_json_get_int64(resource, "id", &id))
-		return false;
-	for (int i = 0; i < (int) lengthof(names); i++)
-		if (truust_json_get_int64(resource, names[i], &id) && id != order_id)
-			return false;
-	return true;
+	return JB_ROOT_IS_OBJECT(resource) && has_status(resource) &&
+		   truust_json_get_int64(resource, "id", &id) &&
+		   (!truust_json_get_int64(resource, "escrow_id", &id) || id == order_id);
 }
 
-/* Whether an answer says something about what was asked; else *answer gets an error. */
+/* Whether the answer says that there is none: null, [] or {}, alone or as the data. */
 static bool
-has_sense(const Ask *ask, TruustAnswer *answer)
+says_none(const TruustAnswer *answer)
+{
+	Jsonb *resource = truust_json_resource(answer->whole);
+
+	return answer->whole &&
+		   (resource == NULL || (!JB_ROOT_IS_SCALAR(resource) && JB_ROOT_COUNT(resource) == 0));
+}
+
+/* Whether the answer is what was asked for, or says that there is none. */
+static bool
+is_wanted(const Ask *ask, const TruustAnswer *answer)
 {
 	Jsonb *resource = answer->resource;
 	int64  id = ask->look->key.id;
 
-	if (answer->status == 404)
-		return answer->whole && JB_ROOT_IS_OBJECT(answer->whole);
 	if (answer->kind != TRUUST_OK)
 		return false;
-	if (ask->kind == ASK_ORDER ? truust_is_order(resource, id)
-							   : resource == NULL || is_payment_of(resource, id))
+	if (ask->kind == ASK_ORDER)
+		return truust_is_order(resource, id);
+	return resource == NULL || is_payment_of(resource, id);
+}
+
+/*
+ * Whether an answer says something about what was asked; else *answer gets an
+ * error.  A payment that only a body speaks of is not worth one: there is none
+ * that could be shown.
+ */
+static bool
+has_sense(const Ask *ask, TruustAnswer *answer)
+{
+	bool answered = answer->status >= 200 && answer->status < 300;
+
+	if (answer->status == 404)
+		return answer->whole && JB_ROOT_IS_OBJECT(answer->whole);
+	if (is_wanted(ask, answer))
 		return true;
-	answer->error = psprintf("HTTP status %d with something that is not what was asked for "
-							 "(%s of " INT64_FORMAT ")",
-							 answer->status, ask->wire.endpoint->name, id);
+	if (ask->kind != ASK_ORDER && answered && (!ask->look->need_payment || says_none(answer)))
+	{
+		answer->kind = TRUUST_OK;
+		answer->resource = NULL;
+		return true;
+	}
+	if (answer->kind == TRUUST_OK)
+		answer->error = psprintf("HTTP status %d with something that is not what was asked for "
+								 "(%s of " INT64_FORMAT ")",
+								 answer->status, ask->wire.endpoint->name, ask->look->key.id);
 	return false;
 }
 

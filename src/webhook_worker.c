@@ -87,6 +87,7 @@ read_batch(TruustBatch *batch, bool due)
 
 	if (!due && position == 0)
 		truust_pass_restart();
+	batch->due = due;
 	if (due)
 		truust_batch_read_due(batch, truust_batch_size);
 	else

@@ -508,6 +508,7 @@ static void
 drain(Worker *worker)
 {
 	uint64_t total = 0;
+	uint64_t before;
 	bool	 good = true;
 	bool	 database_failed = false;
 
@@ -521,9 +522,15 @@ drain(Worker *worker)
 			wait_until(&for_database, clock_monotonic_us() + IDLE_CHECK_MS * INT64_C(1000));
 			continue;
 		}
+		before = total;
 		pthread_mutex_unlock(&mutex);
 		good = drain_once(worker, &total, &database_failed);
 		pthread_mutex_lock(&mutex);
+		/* another connection's failure may have put this one in doubt meanwhile */
+		if (good && total > before)
+			set_up(worker, true);
+		else if (!worker->up)
+			break; /* it has to prove itself first */
 	}
 	draining = false;
 	if (total > 0)

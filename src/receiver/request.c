@@ -148,7 +148,22 @@ last_segment(const char *path, size_t *length)
 	return start;
 }
 
-/* The event is the last segment of the path, unless there is none or it is a token. */
+/* Segments of a path that are not empty. */
+static int
+count_segments(const char *path)
+{
+	int n = 0;
+
+	for (const char *p = path; *p; p++)
+		if (*p != '/' && (p == path || p[-1] == '/'))
+			n++;
+	return n;
+}
+
+/*
+ * The event is the last segment of the path, unless there is none or it is a token.  A
+ * slash behind the only one, /hooks/, says that the event was left out.
+ */
 static unsigned
 read_event(const char *path, Webhook *webhook)
 {
@@ -157,7 +172,8 @@ read_event(const char *path, Webhook *webhook)
 	ssize_t		size;
 	char	   *event;
 
-	if (length == 0 || segment_is_token(last, length))
+	if (length == 0 || segment_is_token(last, length) ||
+		(last[length] == '/' && count_segments(path) == 1))
 		return 0;
 	if (length > EVENT_MAX * 3)
 		return MHD_HTTP_BAD_REQUEST;

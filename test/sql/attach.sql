@@ -249,6 +249,11 @@ INSERT INTO shop.parts VALUES (1, 'through the root', 1), (100, 'through the roo
 INSERT INTO shop.parts_1 VALUES (2, 'directly', 3);
 INSERT INTO shop.parts_2 VALUES ('directly', 101, NULL, 4);
 SELECT * FROM sent();
+-- A session that has inserted already sees columns that were made anew: the row that has its order is not sent.
+ALTER TABLE shop.parts DROP COLUMN truust_id;
+ALTER TABLE shop.parts ADD COLUMN truust_id bigint;
+INSERT INTO shop.parts VALUES (3, 'has its order', 6, 777), (103, 'has its order', 7, 778);
+SELECT count(*) FROM sent();
 ALTER TABLE shop.parts DETACH PARTITION shop.parts_2;
 INSERT INTO shop.parts_2 VALUES ('no partition any more', 102, NULL, 5);
 SELECT count(*) FROM sent();

@@ -160,6 +160,14 @@ SELECT truust_receive_webhook('{"escrow": {"id": 2007, "status": "PUBLISHED"}}')
 CALL truust_drain();
 SELECT * FROM failed;
 TRUNCATE truust.webhooks, truust.handlers, truust.orders, truust.events, truust.payins RESTART IDENTITY;
+-- A name that an older version has kept as it was spelled is the same event.
+CREATE FUNCTION shop.failed_too(e truust_event) RETURNS void LANGUAGE sql AS $$ INSERT INTO treasure VALUES (e.event) $$;
+INSERT INTO truust.handlers (event, handler, role, search_path) VALUES ('order.failure', 'shop.failed_too(public.truust_event)', current_user, 'public');
+SELECT truust_receive_webhook('{"escrow": {"id": 2100, "status": "FAILURE"}}') > 0 AS received;
+CALL truust_drain();
+SELECT count(*) FROM treasure WHERE treasure::text LIKE '%order.failed%';
+SELECT truust_off('EscrowFailure', 'shop.failed_too(truust_event)');
+TRUNCATE truust.webhooks, truust.handlers, truust.orders, truust.events, truust.payins RESTART IDENTITY;
 -- Nobody registers, drains or receives without the privilege.
 SET ROLE regress_truust_other;
 SELECT truust_on('*', 'shop.slow(truust_event)');

@@ -127,6 +127,9 @@ SELECT truust_grant('intake', 'regress_truust_sender');
 SET ROLE regress_truust_loader;
 INSERT INTO truust.webhooks (received_at, body, state, attempts, error, source, order_id)
   VALUES ('2026-01-01', repeat(' ', 2049)::bytea, 'dead', 10, 'handler', 'sync', 40);
+SAVEPOINT just_now;
+INSERT INTO truust.webhooks (received_at, body) VALUES (clock_timestamp(), repeat(' ', 2049)::bytea);
+ROLLBACK TO just_now;
 SET ROLE regress_truust_sender;
 INSERT INTO truust.webhooks (received_at, event, body) VALUES ('infinity', 'endless', '{}'), ('2026-01-01', 'early', '{}');
 SAVEPOINT before;
@@ -164,6 +167,14 @@ CALL truust_drain();
 -- A payment does not happen again, and what is over is over.
 SELECT event, status, previous_status, outcome FROM history WHERE order_id = 20 OFFSET 5;
 SELECT * FROM orders WHERE id = 20;
+-- So it is where a look at the API found the first block, whose own webhook never came.
+INSERT INTO truust.webhooks (body) VALUES ('{"escrow": {"id": 22, "status": "PENDING_RELEASE"}}');
+CALL truust_drain();
+INSERT INTO truust.webhooks (received_at, source, order_id, body) VALUES (clock_timestamp(), 'sync', 22, '{"escrow": {"id": 22, "status": "BLOCKED_RELEASE"}}');
+CALL truust_drain();
+INSERT INTO truust.webhooks (body) VALUES ('{"escrow": {"id": 22, "status": "PENDING_RELEASE"}}'), ('{"escrow": {"id": 22, "status": "BLOCKED_RELEASE"}}');
+CALL truust_drain();
+SELECT event, status, previous_status, outcome FROM history WHERE order_id = 22;
 -- What listeners are told stays within its limit where each character is six in JSON, too.
 SELECT truust_receive_webhook(format('{"escrow": {"id": 21, "status": "%s"}}', repeat(c, 1000)), repeat(E'\x01', 1000)) > 0 AS received FROM unnest(ARRAY['\u0001', '\u0002']) c;
 CALL truust_drain();

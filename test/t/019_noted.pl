@@ -127,9 +127,12 @@ for my $case (
 
 	$other->query_safe("BEGIN; SELECT FROM $row FOR UPDATE");
 	$sim->clear;
-	my ($out, $err) = $node->run(q(SET lock_timeout = '50ms'), $call);
-	like($err, qr/ERROR:  55P03: canceling statement due to lock timeout/, "a row of $row is locked: the call fails");
-	is(($sim->count)[0], 0, '... before anything is sent');
+	for my $level ('READ COMMITTED', 'REPEATABLE READ')
+	{
+		my ($out, $err) = $node->run(q(SET lock_timeout = '50ms'), "BEGIN ISOLATION LEVEL $level", $call, 'ROLLBACK');
+		like($err, qr/ERROR:  55P03: canceling statement due to lock timeout/, "a row of $row is locked, $level: the call fails");
+		is(($sim->count)[0], 0, '... before anything is sent');
+	}
 	$other->quit;
 }
 

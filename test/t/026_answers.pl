@@ -185,6 +185,39 @@ webhook($id, 'PUBLISHED');
 ok($t->wait_for($EMPTY), "an order whose role has lost its key is looked at with the key of the server's owner");
 is(status($id), 'PUBLISHED', 'which is of the same account');
 
+# A backlog that is due and waits for a key stands before nobody.
+$t->sql(qq{CREATE ROLE poor; CREATE ROLE rich; CREATE ROLE keeper;
+	CREATE SERVER shared FOREIGN DATA WRAPPER truust OPTIONS (base_url '$url');
+	ALTER SERVER shared OWNER TO keeper; GRANT USAGE ON FOREIGN SERVER shared TO poor, rich;
+	CREATE USER MAPPING FOR poor SERVER shared OPTIONS (secret_key 'sk_stage_of_poor');
+	CREATE USER MAPPING FOR rich SERVER shared OPTIONS (secret_key 'sk_stage_of_a_made_up_account')});
+$id = orders(4, 'PUBLISHED');
+rule(operation => 'getOrder', path => "/orders/" . ($id + $_), do => 'status', status => 401) for 0 .. 2;
+$t->sql('ALTER SYSTEM SET truust.batch_size = 2');
+$t->sql('SELECT pg_reload_conf()');
+$t->sql(qq{SELECT truust_pause('webhooks', 'a test');
+	INSERT INTO truust.orders (id, server, role, status, status_at) SELECT $id + i, 'shared', CASE i WHEN 3 THEN 'rich' ELSE 'poor' END, 'DRAFT', now() FROM generate_series(0, 3) i;
+	INSERT INTO truust.webhooks (server, order_id, state, attempts, next_attempt_at, body)
+		SELECT 'shared', $id + i, 'retry', 1, now() - interval '1 hour', convert_to(format('{"escrow": {"id": %s, "status": "PUBLISHED"}}', $id + i), 'UTF8') FROM generate_series(0, 3) i;
+	SELECT truust_resume('webhooks')});
+ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $id + 3 AND status = 'PUBLISHED')"), 'what is due and has a key goes past what has none');
+is($t->sql("SELECT count(*), max(attempts) FROM truust.webhooks WHERE order_id BETWEEN $id AND $id + 2"), '3|1', 'which waits');
+no_rules();
+$t->sql('TRUNCATE truust.webhooks');
+$t->sql('ALTER SYSTEM RESET truust.batch_size');
+$t->sql('SELECT pg_reload_conf()');
+
+# An order's event does not depend on what the API says of a payment that the body speaks of.
+for my $none ('[]', '{}', '{"data":[]}', '{"data":null}', '{"data":{"id":5,"status":"CONFIRMED","escrow_id":4}}')
+{
+	$id = orders(1, 'PUBLISHED');
+	rule(operation => 'getOrderPayin', do => 'status', status => 200, body => $none);
+	webhook($id, 'PUBLISHED', ', "payin": {"id": 5, "status": "CONFIRMED"}');
+	ok($t->wait_for($EMPTY), "$none instead of a payin") or diag last_error();
+	is(status($id), 'PUBLISHED', '... the order is where the API has it');
+	no_rules();
+}
+
 # ---------------------------------------------------------------- nothing to do
 
 $t->sql(q{CREATE SERVER nowhere FOREIGN DATA WRAPPER truust OPTIONS (base_url 'http://127.0.0.1:1/2.0', connect_timeout '500');

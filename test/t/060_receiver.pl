@@ -72,7 +72,10 @@ is($receiver->post("/hooks/$token", '5'), 200, 'a token as the last segment');
 is($receiver->post("/hooks/order.released/$token//", '5'), 200, 'and slashes behind it');
 is(rows("event IS NULL AND body IN ('4', '5')"), 3, 'is no event');
 is($receiver->post("/hooks/$token/order.slash$_", '5'), 200, 'slashes behind the event') for '/', '//';
-is(rows("event = 'order.slash'"), 2, 'are no part of it');
+is($receiver->post("/$token/order.slash/", '5'), 200, '... with nothing in front');
+is(rows("event = 'order.slash'"), 3, 'are no part of it');
+is($receiver->post("/hooks/", '6', 'X-Truust-Token' => $token), 200, 'a slash behind the only segment');
+is(rows("event IS NULL AND body = '6'"), 1, 'stands for no event');
 is($receiver->raw("POST /hooks/blanks HTTP/1.1\r\nHost: x\r\n$_\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1"), 200,
     'blanks around the token: ' . s/\Q$token/.../r =~ s/\t/\\t/gr)
     for "X-Truust-Token: $token ", "X-Truust-Token:\t $token \t", "Authorization: Bearer $token\t ";
