@@ -371,6 +371,35 @@ is(send_some($receiver, 3), '200', 'and used');
 is(stored(), "@taken", 'what was answered 200 is there');
 $receiver->stop;
 
+# One connection hangs, and is given up while the other, which had failed and works again, hands in the spool: that one goes on.
+$node->safe_psql('postgres', q{
+    CREATE SEQUENCE hangs; CREATE SEQUENCE deaths;
+    CREATE FUNCTION once() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+        IF NEW.event = 'hang' AND nextval('hangs') = 1 THEN PERFORM pg_sleep(12); END IF;
+        IF NEW.event = 'death' THEN
+            CASE nextval('deaths') WHEN 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); WHEN 2 THEN PERFORM pg_sleep(3); ELSE NULL; END CASE;
+        END IF;
+        RETURN NEW; END $$;
+    CREATE TRIGGER once BEFORE INSERT ON truust.webhooks FOR EACH ROW EXECUTE FUNCTION once()});
+$receiver = TruustReceiver->start(node => $node, args => [ '--database-timeout', '2s' ]);
+$receiver->wait_for_metric('database_connections', sub { $_ == 2 });
+my $hanging = q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'};
+my $sender = fork // die;
+if ($sender == 0)
+{
+    $receiver->send_hook('hang', 'hang');
+    POSIX::_exit(0);
+}
+$node->poll_query_until('postgres', "SELECT ($hanging) = 1") or die "nothing hangs";
+is($receiver->send_hook('death', 'death'), 200, 'one whose connection dies goes to the spool');
+waitpid $sender, 0;
+ok($receiver->wait_for_metric('database_up', sub { $_ == 1 }), 'the database is up');
+ok($receiver->wait_until_drained, '... and has what was in the spool');
+is(health($receiver), '200 up empty', '... as health says');
+cmp_ok($node->safe_psql('postgres', $hanging), '>=', 1, '... while the first statement still hangs');
+$receiver->stop;
+$node->safe_psql('postgres', 'DROP TRIGGER once ON truust.webhooks');
+
 # The database is up, but the spool cannot be handed in, and is full: nothing is taken.
 empty_table();
 $node->safe_psql('postgres', 'CREATE TRIGGER refuse_evil BEFORE INSERT ON truust.webhooks FOR EACH ROW EXECUTE FUNCTION refuse_evil()');
