@@ -71,6 +71,8 @@ check-sanitize: ## receiver and simulator with AddressSanitizer and UBSan, throu
 bench: ## how fast it is, each row against what bounds it (BENCH="calls" for one of them)
 	@tools/bench $(BENCH)
 
+# make has a LINT of its own, which is a program
+LINT =
 lint: ## layers, headers, symbols, compilers' warnings, format, scripts
 	@tools/setup build programs lint
 	@tools/lint $(LINT)
