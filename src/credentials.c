@@ -156,10 +156,13 @@ read_file(const char *path, char *buf, size_t size)
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &status) < 0 || S_ISREG(status.st_mode))
-		n = read(fd, buf, size);
-	else
-		errno = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
+	if (fstat(fd, &status) == 0)
+	{
+		if (S_ISREG(status.st_mode))
+			n = read(fd, buf, size);
+		else
+			errno = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
+	}
 	saved_errno = errno;
 	CloseTransientFile(fd);
 	errno = saved_errno;

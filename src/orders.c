@@ -1032,7 +1032,10 @@ note_order_as_owner(void *arg)
 	wake_worker();
 }
 
-/* Run a note; where isolation forbids it, do without. */
+/*
+ * Run a note; where isolation forbids it, or has it wait for a lock for too long (its
+ * row could not be locked before the call), do without.
+ */
 static void
 note_safely(void (*f)(void *), void *arg)
 {
