@@ -28,7 +28,7 @@
 #define NO_PAUSE 0
 
 /* One call under way. */
-typedef struct Call
+typedef struct TruustCall
 {
 	int					 index; /* into wires */
 	const TruustWire	*wire;
@@ -38,7 +38,7 @@ typedef struct Call
 	int					 repeats;
 	int64				 started;	/* us of the monotonic clock */
 	int64				 resume_at; /* the same; NO_PAUSE: in flight */
-} Call;
+} TruustCall;
 
 long
 truust_backoff(int attempt, long base_ms, long cap_ms)
@@ -53,7 +53,7 @@ truust_backoff(int attempt, long base_ms, long cap_ms)
 }
 
 static long
-remaining_ms(const Call *call)
+remaining_ms(const TruustCall *call)
 {
 	int64 deadline = call->started + call->account->request_timeout * INT64CONST(1000);
 
@@ -62,7 +62,7 @@ remaining_ms(const Call *call)
 
 /* Send the call, or send it again, with what is left of its time. */
 static void
-start(Call *call)
+start(TruustCall *call)
 {
 	truust_wire_to_http(&call->req, call->wire, call->account);
 	if (call->repeats > 0)
@@ -73,7 +73,7 @@ start(Call *call)
 }
 
 static bool
-may_repeat(const Call *call, TruustAnswerKind kind)
+may_repeat(const TruustCall *call, TruustAnswerKind kind)
 {
 	if (kind == TRUUST_TRY_LATER)
 		return true;
@@ -84,7 +84,7 @@ may_repeat(const Call *call, TruustAnswerKind kind)
 
 /* Whether the call is to be tried again; then its pause has begun. */
 static bool
-pause_for_repeat(Call *call, const TruustAnswer *answer)
+pause_for_repeat(TruustCall *call, const TruustAnswer *answer)
 {
 	long pause;
 
@@ -105,9 +105,9 @@ pause_for_repeat(Call *call, const TruustAnswer *answer)
 static void
 name_request(void *arg)
 {
-	const Call *call = arg;
-	const char *url = call->wire->url;
-	size_t		base_len = strlen(call->account->base_url);
+	const TruustCall *call = arg;
+	const char		 *url = call->wire->url;
+	size_t			  base_len = strlen(call->account->base_url);
 
 	if (call->wire->endpoint->path[0] == '\0' ||
 		strncmp(url, call->account->base_url, base_len) != 0)
@@ -117,7 +117,7 @@ name_request(void *arg)
 }
 
 static void
-throw_failure(Call *call, const TruustAnswer *answer)
+throw_failure(TruustCall *call, const TruustAnswer *answer)
 {
 	ErrorContextCallback context = {error_context_stack, name_request, call};
 	const char			*operation = psprintf("truust_%s", call->wire->endpoint->name);
@@ -142,7 +142,7 @@ throw_failure(Call *call, const TruustAnswer *answer)
  * over, false where it will be tried again; raises where it failed.
  */
 static bool
-finish(Call *call, TruustAnswer *answer)
+finish(TruustCall *call, TruustAnswer *answer)
 {
 	bool again;
 
@@ -160,30 +160,55 @@ finish(Call *call, TruustAnswer *answer)
 	return true;
 }
 
-Jsonb *
-truust_api_call(const TruustWire *wire, const TruustAccount *account, Jsonb **whole)
+static void
+begin_call(TruustCall *call, int index, const TruustWire *wire, const TruustAccount *account)
 {
-	Call		 call = {.wire = wire, .account = account};
+	call->index = index;
+	call->wire = wire;
+	call->account = account;
+	call->repeats = 0;
+	call->started = truust_monotonic_us();
+	start(call);
+}
+
+TruustCall *
+truust_api_send(const TruustWire *wire, const TruustAccount *account)
+{
+	TruustCall *call = palloc0(sizeof(TruustCall));
+
+	begin_call(call, 0, wire, account);
+	return call;
+}
+
+Jsonb *
+truust_api_receive(TruustCall *call, Jsonb **whole)
+{
 	TruustAnswer answer;
 
-	call.started = truust_monotonic_us();
 	for (;;)
 	{
-		start(&call);
-		while (truust_http_next(-1) != &call.req)
+		while (truust_http_next(-1) != &call->req)
 			; /* the latch was set by something else */
-		if (finish(&call, &answer))
+		if (finish(call, &answer))
 			break;
-		truust_http_pause((long) ((call.resume_at - truust_monotonic_us()) / 1000) + 1);
+		truust_http_pause((long) ((call->resume_at - truust_monotonic_us()) / 1000) + 1);
+		start(call);
 	}
+	pfree(call);
 	if (whole)
 		*whole = answer.whole;
 	return answer.resource;
 }
 
+Jsonb *
+truust_api_call(const TruustWire *wire, const TruustAccount *account, Jsonb **whole)
+{
+	return truust_api_receive(truust_api_send(wire, account), whole);
+}
+
 /* Restart the calls whose pause is over; ms until the next one, -1 where none pauses. */
 static long
-resume_calls(Call *calls, int n_calls)
+resume_calls(TruustCall *calls, int n_calls)
 {
 	int64 now = 0;
 	long  wait = -1;
@@ -205,23 +230,12 @@ resume_calls(Call *calls, int n_calls)
 	return wait;
 }
 
-static void
-begin_call(Call *call, int index, const TruustWire *wire, const TruustAccount *account)
-{
-	call->index = index;
-	call->wire = wire;
-	call->account = account;
-	call->repeats = 0;
-	call->started = truust_monotonic_us();
-	start(call);
-}
-
 void
 truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *account, bool missing_ok,
 					 void (*done)(int i, Jsonb *resource, void *arg), void *arg)
 {
 	int			  n_calls = Min(n, truust_max_connections);
-	Call		 *calls = palloc0(sizeof(Call) * Max(n_calls, 1));
+	TruustCall	 *calls = palloc0(sizeof(TruustCall) * Max(n_calls, 1));
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext scratch = AllocSetContextCreate(caller, "truust answers", ALLOCSET_DEFAULT_SIZES);
 	int			  next = 0;
@@ -236,13 +250,13 @@ truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *accoun
 	while (n_done < n)
 	{
 		TruustHttpRequest *req = truust_http_next(resume_calls(calls, n_calls));
-		Call			  *call;
+		TruustCall		  *call;
 		TruustAnswer	   answer;
 		bool			   finished;
 
 		if (req == NULL)
 			continue;
-		call = (Call *) req->user;
+		call = (TruustCall *) req->user;
 		MemoryContextReset(scratch);
 		MemoryContextSwitchTo(scratch);
 		finished = finish(call, &answer);

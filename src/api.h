@@ -50,6 +50,13 @@ extern void truust_answer_read(TruustAnswer *answer, const TruustWire *wire,
 extern Jsonb *truust_api_call(const TruustWire *wire, const TruustAccount *account, Jsonb **whole);
 
 /*
+ * Its two halves, for whoever has something to do while the API is at work: what
+ * raises between them leaves a call behind whose outcome nobody knows.
+ */
+extern struct TruustCall *truust_api_send(const TruustWire *wire, const TruustAccount *account);
+extern Jsonb			 *truust_api_receive(struct TruustCall *call, Jsonb **whole);
+
+/*
  * Many calls at once, at most truust.max_connections in flight, each with the
  * same rules.  done(i, resource, arg) is called once for each, in the order in
  * which they finish, in the caller's memory context; the resource is gone when

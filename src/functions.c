@@ -10,6 +10,7 @@
 
 #include <curl/curl.h>
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -80,16 +81,26 @@ expect_result(const TruustSignature *signature, const char *server, const Datum 
 	}
 }
 
+/* What can be done of the note while the API is at work. */
+static TruustExpect
+prepare_note(const TruustSignature *signature)
+{
+	bool is_new = signature->is_write && signature->resource == TRUUST_AN_ORDER &&
+				  signature->endpoint->lookup == TRUUST_LOOKUP_ORDER_MARKER;
+
+	return is_new ? truust_orders_prepare() : TRUUST_ANYTHING;
+}
+
 /* Note what a write returned, so that the tables know it before the first webhook. */
 static void
 note_result(const TruustSignature *signature, const TruustAccount *account, Jsonb *resource,
-			int64 order_id)
+			TruustExpect expect, int64 order_id)
 {
 	switch (signature->resource)
 	{
 		case TRUUST_AN_ORDER:
 			truust_orders_note(account->server_name, account->userid, resource, TRUUST_FROM_CALL,
-							   signature->endpoint->lookup == TRUUST_LOOKUP_ORDER_MARKER);
+							   expect);
 			break;
 		case TRUUST_A_PAYIN:
 			truust_payins_note(account->server_name, resource, order_id);
@@ -109,7 +120,7 @@ note_result(const TruustSignature *signature, const TruustAccount *account, Json
 static void
 check_writable(const TruustEndpoint *endpoint)
 {
-	if (strcmp(endpoint->method, "GET") != 0)
+	if (XactReadOnly && strcmp(endpoint->method, "GET") != 0)
 		PreventCommandIfReadOnly(psprintf("truust_%s()", endpoint->name));
 }
 
@@ -163,6 +174,8 @@ truust_call(PG_FUNCTION_ARGS)
 	TruustWire			   wire;
 	Datum				  *values;
 	bool				  *nulls;
+	struct TruustCall	  *call;
+	TruustExpect		   expect;
 	Jsonb				  *resource;
 
 	check_writable(signature->endpoint);
@@ -170,9 +183,11 @@ truust_call(PG_FUNCTION_ARGS)
 	truust_wire_build(&wire, signature, account, values, nulls);
 	if (signature->is_write)
 		expect_result(signature, account->server_name, values, nulls);
-	resource = truust_api_call(&wire, account, NULL);
-	if (signature->is_write && resource)
-		note_result(signature, account, resource,
+	call = truust_api_send(&wire, account);
+	expect = prepare_note(signature);
+	resource = truust_api_receive(call, NULL);
+	if (signature->is_write)
+		note_result(signature, account, resource, expect,
 					id_argument("order_id", signature, values, nulls));
 	return single_result(fcinfo, signature, signature->endpoint, resource);
 }

@@ -7,7 +7,7 @@
  * of libcurl's own.  Whatever it frees is overwritten first, so that the key
  * is not left behind in the heap, a core file or a later allocation.  Some
  * versions put the header together on the stack, which is overwritten when the
- * request is over.
+ * request is on its way: its peer is at work then, and nobody waits for us.
  *
  * Where something else in the process has set libcurl up before (another
  * extension), its memory stays as that has chosen.
@@ -49,6 +49,9 @@ wipe_and_move(void *memory, size_t size)
 	return moved;
 }
 
+/* The stack may hold a key. */
+static bool stack_is_used = false;
+
 bool
 truust_http_library_init(void)
 {
@@ -56,11 +59,25 @@ truust_http_library_init(void)
 								calloc) == CURLE_OK;
 }
 
+void
+truust_http_use_stack(void)
+{
+	stack_is_used = true;
+}
+
 /* In a frame where libcurl's have been, so that the compiler must not move it into its caller's. */
-pg_noinline void
-truust_http_wipe_stack(void)
+pg_noinline static void
+wipe(void)
 {
 	char area[STACK_USED];
 
 	explicit_bzero(area, sizeof(area));
+}
+
+void
+truust_http_wipe_stack(void)
+{
+	if (stack_is_used || !truust_http_has_prereq)
+		wipe();
+	stack_is_used = false;
 }

@@ -57,6 +57,8 @@ typedef struct TruustHttpTransfer
 
 	/* options as they stand in the easy handle */
 	char			 *ca_file;		   /* NULL: the system's CAs */
+	char			 *url;			   /* NULL: not known */
+	CURLU			 *parts;		   /* of the URL, for libcurl not to take it apart each time */
 	int				  connect_timeout; /* ms */
 	int				  request_timeout; /* ms */
 	bool			  has_custom_method;
@@ -156,7 +158,10 @@ extern void truust_http_block_signals(void);
 /* Set libcurl up, with memory that is overwritten before it is given back; false where that failed. */
 extern bool truust_http_library_init(void);
 
-/* Overwrite what libcurl may have left of a request on the stack below the caller. */
+/* libcurl is about to put a request together. */
+extern void truust_http_use_stack(void);
+
+/* Overwrite what libcurl may have left of one on the stack below the caller, if it has since the last time. */
 extern void truust_http_wipe_stack(void);
 
 #endif /* TRUUST_HTTP_PRIVATE_H */

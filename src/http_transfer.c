@@ -69,6 +69,7 @@ on_request(void *arg, char *peer_ip, char *local_ip, int peer_port, int local_po
 	if (t->attempts > 0 && !t->repeatable)
 		return CURL_PREREQFUNC_ABORT;
 	t->attempts++;
+	truust_http_use_stack();
 	return CURL_PREREQFUNC_OK;
 }
 #endif
@@ -309,6 +310,29 @@ set_ca_file(TruustHttpTransfer *t, const char *ca_file)
 	return code;
 }
 
+/*
+ * The URL, taken apart only where it is another than last time: libcurl would do
+ * so for each request, and put it together again, which costs as much as sending it.
+ * One that cannot be taken apart is left to libcurl, which says what is wrong with it.
+ */
+static CURLcode
+set_url(TruustHttpTransfer *t, const char *url)
+{
+	CURLcode code = CURLE_OK;
+	bool	 in_parts;
+
+	if (t->url && strcmp(t->url, url) == 0)
+		return CURLE_OK;
+	free(t->url);
+	t->url = strdup(url);
+	if (t->url == NULL || (t->parts == NULL && (t->parts = curl_url()) == NULL))
+		return CURLE_OUT_OF_MEMORY;
+	in_parts = curl_url_set(t->parts, CURLUPART_URL, url, 0) == CURLUE_OK;
+	SET(t, CURLOPT_URL, url); /* what it repeats a request by */
+	SET(t, CURLOPT_CURLU, in_parts ? t->parts : NULL);
+	return code;
+}
+
 /* GET and POST are libcurl's own; the rest are those by another name. */
 static CURLcode
 set_method(TruustHttpTransfer *t, const TruustHttpRequest *req)
@@ -403,9 +427,8 @@ set_headers(TruustHttpTransfer *t, const TruustHttpRequest *req)
 static CURLcode
 set_request(TruustHttpTransfer *t, const TruustHttpRequest *req)
 {
-	CURLcode code = CURLE_OK;
+	CURLcode code = set_url(t, req->url);
 
-	SET(t, CURLOPT_URL, req->url);
 	if (t->connect_timeout != req->connect_timeout)
 		SET(t, CURLOPT_CONNECTTIMEOUT_MS, (long) req->connect_timeout);
 	if (t->request_timeout != req->request_timeout)
@@ -567,6 +590,8 @@ truust_http_transfer_destroy(TruustHttpTransfer *t)
 		curl_easy_cleanup(t->easy);
 	free(t->authorization);
 	free(t->ca_file);
+	curl_url_cleanup(t->parts);
+	free(t->url);
 	free(t->body);
 	free(t);
 }

@@ -469,6 +469,7 @@ truust_http_wait(long timeout_ms)
 	int64	  now = engine.timer == NO_TIMER ? 0 : truust_monotonic_us();
 	int		  n;
 
+	truust_http_wipe_stack();
 	n = WaitEventSetWait(one ? engine.short_set : engine.set, wait_limit(timeout_ms, now), events,
 						 lengthof(events), engine.wait_event);
 	truust_http_end_resolving();

@@ -588,6 +588,30 @@ set_id(Datum *values, bool *nulls, int i, int64 id)
 	values[i] = Int64GetDatum(id);
 }
 
+/* A row of the open table. */
+static void
+insert_history(TruustHistory *h)
+{
+	Datum values[N_HISTORY_COLUMNS + 1];
+	bool  nulls[N_HISTORY_COLUMNS + 1] = {false};
+
+	set_text(values, nulls, 0, h->event);
+	set_text(values, nulls, 1, h->sent_as);
+	set_id(values, nulls, 2, h->order_id);
+	set_text(values, nulls, 3, h->server);
+	set_text(values, nulls, 4, h->status);
+	set_text(values, nulls, 5, h->previous_status);
+	set_text(values, nulls, 6, h->outcome);
+	set_text(values, nulls, 7, truust_source_name(h->source));
+	set_id(values, nulls, 8, h->webhook_id);
+	set_id(values, nulls, 9, h->payin_id);
+	set_id(values, nulls, 10, h->payout_id);
+	nulls[11] = h->received_at == 0;
+	values[11] = TimestampTzGetDatum(h->received_at);
+	values[12] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	(void) truust_table_insert(&events_table, values, nulls, true, &h->id);
+}
+
 /* False: the table is for SQL to write to. */
 static bool
 write_history_directly(TruustHistory **rows, int n)
@@ -595,27 +619,7 @@ write_history_directly(TruustHistory **rows, int n)
 	if (!truust_table_open(&events_table, ACL_INSERT))
 		return false;
 	for (int i = 0; i < n; i++)
-	{
-		TruustHistory *h = rows[i];
-		Datum		   values[N_HISTORY_COLUMNS + 1];
-		bool		   nulls[N_HISTORY_COLUMNS + 1] = {false};
-
-		set_text(values, nulls, 0, h->event);
-		set_text(values, nulls, 1, h->sent_as);
-		set_id(values, nulls, 2, h->order_id);
-		set_text(values, nulls, 3, h->server);
-		set_text(values, nulls, 4, h->status);
-		set_text(values, nulls, 5, h->previous_status);
-		set_text(values, nulls, 6, h->outcome);
-		set_text(values, nulls, 7, truust_source_name(h->source));
-		set_id(values, nulls, 8, h->webhook_id);
-		set_id(values, nulls, 9, h->payin_id);
-		set_id(values, nulls, 10, h->payout_id);
-		nulls[11] = h->received_at == 0;
-		values[11] = TimestampTzGetDatum(h->received_at);
-		values[12] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-		(void) truust_table_insert(&events_table, values, nulls, true, &h->id);
-	}
+		insert_history(rows[i]);
 	truust_table_close(&events_table);
 	return true;
 }
@@ -917,29 +921,33 @@ typedef struct OrderNote
 	int64		 id;
 	Jsonb		*resource;
 	TruustSource source;
-	bool		 expect_new;
+	TruustExpect expect;
 } OrderNote;
 
-static void
-note_history(const OrderNote *note, const char *status, const char *before)
+static TruustHistory
+history_of_note(const OrderNote *note, const char *status, const char *before)
 {
-	TruustHistory	row = {.event = truust_order_event_name(status),
+	return (TruustHistory){.event = truust_order_event_name(status),
 						   .order_id = note->id,
 						   .server = note->server,
 						   .status = status,
 						   .previous_status = before,
 						   .outcome = "applied",
 						   .source = note->source};
+}
+
+static void
+note_history(const OrderNote *note, const char *status, const char *before)
+{
+	TruustHistory	row = history_of_note(note, status, before);
 	TruustHistory  *rows = &row;
 	TruustRoleState state;
 
 	if (write_history_directly(&rows, 1))
 		return;
-	SPI_connect();
 	truust_owner_enter(&state, TRUUST_OWNER_INSERTS);
 	write_history_by_sql(&rows, 1, false);
 	truust_owner_leave(&state);
-	SPI_finish();
 }
 
 /* False: the order came into being meanwhile. */
@@ -965,27 +973,56 @@ note_known_order(const OrderNote *note, const char *status)
 	return true;
 }
 
-/* What most calls return: an order that nobody has noted yet.  False: it is known, or SQL must see to it. */
+/* Open the tables, as their owner; false: they are for SQL to write to. */
+static bool
+open_tables(void)
+{
+	TruustRoleState state;
+	bool			orders, both;
+
+	truust_owner_enter(&state, TRUUST_OWNER_ROWS);
+	orders = truust_table_open(&orders_table, ACL_INSERT);
+	both = orders && truust_table_open(&events_table, ACL_INSERT);
+	if (orders && !both)
+		truust_table_close(&orders_table);
+	truust_owner_leave(&state);
+	return both;
+}
+
+static void
+close_tables(void)
+{
+	truust_table_close(&orders_table);
+	truust_table_close(&events_table);
+}
+
+TruustExpect
+truust_orders_prepare(void)
+{
+	/* a note in a subtransaction (see note_safely) opens its own */
+	return !IsolationUsesXactSnapshot() && open_tables() ? TRUUST_NEW_PREPARED : TRUUST_NEW;
+}
+
+/* What most calls return: an order that nobody has noted yet.  False: it is known; the tables are open. */
 static bool
 note_new_order(const OrderNote *note, const char *status)
 {
 	TruustOrder		order = {.key.id = note->id, .role = note->role};
+	TruustHistory	history;
 	OrderRow		row;
 	TruustRoleState state;
-	bool			noted = false;
+	bool			noted;
 
 	strlcpy(order.key.server, note->server, sizeof(order.key.server));
 	truust_order_take_fields(&order, note->resource);
 	truust_order_move(&order, status);
 	fill_row(&row, &order);
+	history = history_of_note(note, status, NULL);
 	truust_owner_enter(&state, TRUUST_OWNER_ROWS);
-	if (truust_table_open(&orders_table, ACL_INSERT))
-	{
-		noted = truust_table_insert(&orders_table, row.values, row.nulls, note->expect_new, NULL);
-		truust_table_close(&orders_table);
-	}
+	noted = truust_table_insert(&orders_table, row.values, row.nulls,
+								note->expect != TRUUST_ANYTHING, NULL);
 	if (noted)
-		note_history(note, status, NULL);
+		insert_history(&history);
 	truust_owner_leave(&state);
 	return noted;
 }
@@ -1013,22 +1050,33 @@ note_row(const OrderNote *note, const char *status)
 }
 
 static void
-note_order_as_owner(void *arg)
+note_row_as_owner(const OrderNote *note, const char *status)
 {
-	OrderNote	   *note = arg;
-	char		   *status = truust_json_get_text(note->resource, "status");
 	TruustRoleState state;
 
+	SPI_connect();
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
+	note_row(note, status);
+	truust_owner_leave(&state);
+	SPI_finish();
+}
+
+static void
+note_order(void *arg)
+{
+	const OrderNote *note = arg;
+	char			*status = truust_json_get_text(note->resource, "status");
+	bool			 noted = false;
+
+	if (note->expect == TRUUST_NEW_PREPARED || (status && open_tables()))
+	{
+		noted = status && note_new_order(note, status);
+		close_tables();
+	}
 	if (status == NULL)
 		return;
-	if (!note_new_order(note, status))
-	{
-		SPI_connect();
-		truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
-		note_row(note, status);
-		truust_owner_leave(&state);
-		SPI_finish();
-	}
+	if (!noted)
+		note_row_as_owner(note, status);
 	wake_worker();
 }
 
@@ -1054,15 +1102,17 @@ note_safely(void (*f)(void *), void *arg)
 
 void
 truust_orders_note(const char *server, Oid role, Jsonb *resource, TruustSource source,
-				   bool expect_new)
+				   TruustExpect expect)
 {
-	OrderNote note = {
-		.server = server, .resource = resource, .source = source, .expect_new = expect_new};
+	OrderNote note = {.server = server, .resource = resource, .source = source, .expect = expect};
 
-	if (resource == NULL || !truust_json_get_int64(resource, "id", &note.id))
-		return;
-	note.role = GetUserNameFromId(role, false);
-	note_safely(note_order_as_owner, &note);
+	if (resource && truust_json_get_int64(resource, "id", &note.id))
+	{
+		note.role = GetUserNameFromId(role, false);
+		note_safely(note_order, &note);
+	}
+	else if (expect == TRUUST_NEW_PREPARED)
+		close_tables();
 }
 
 /* What is to be noted of a payin or payout. */

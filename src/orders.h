@@ -30,11 +30,19 @@ typedef enum TruustSource
 extern const char  *truust_source_name(TruustSource source);
 extern TruustSource truust_source_of(const char *name);
 
+/* What a note will find. */
+typedef enum TruustExpect
+{
+	TRUUST_ANYTHING,
+	TRUUST_NEW,			/* an order that nobody knows yet */
+	TRUUST_NEW_PREPARED /* the same, after truust_orders_prepare */
+} TruustExpect;
+
 /*
  * Note an order that a write call or a deferred request returned, in the
  * current transaction, through the state machine.  resource: the order as the
  * API gave it (without an id it is ignored).  role: whose call it was.
- * expect_new: most likely nobody knows it yet (a wrong guess costs a dead row).  Runs
+ * expect: whether anybody knows it yet (a wrong guess costs a dead row).  Runs
  * with the rights of the owner of truust.orders whoever calls.  Writes a row
  * of truust.events (source 'call' or 'request') if the status is new.  Sends
  * no NOTIFY (the caller may want PREPARE TRANSACTION).  In a read-only
@@ -43,7 +51,13 @@ extern TruustSource truust_source_of(const char *name);
  * have it made again, and its webhook will tell.
  */
 extern void truust_orders_note(const char *server, Oid role, Jsonb *resource, TruustSource source,
-							   bool expect_new);
+							   TruustExpect expect);
+
+/*
+ * Get ready for the note of a new order, while the API is at work on it: open the tables.
+ * truust_orders_note must follow in the same subtransaction, with what this returns.
+ */
+extern TruustExpect truust_orders_prepare(void);
 
 /* The same for a payin or payout resource; order_id 0: read from the resource if it is there. */
 extern void truust_payins_note(const char *server, Jsonb *resource, int64 order_id);

@@ -139,7 +139,7 @@ note_alone(TruustEnd *end)
 	int64 id;
 
 	if (OidIsValid(role))
-		truust_orders_note(end->server, role, end->response, TRUUST_FROM_REQUEST, false);
+		truust_orders_note(end->server, role, end->response, TRUUST_FROM_REQUEST, TRUUST_ANYTHING);
 	else if (truust_json_get_int64(end->response, "id", &id) &&
 			 truust_json_get_text(end->response, "status"))
 		note_batch(&end, 1);

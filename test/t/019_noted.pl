@@ -96,6 +96,22 @@ for my $case (
 my @ids = split /\n/, $out;
 is(noted($ids[1]), $drafted, 'an extension that was dropped and made again within the session');
 
+# The tables are open while the API is at work on a new order: closed again, whatever it says, and so free for whatever follows.
+for my $case (
+	[ 'refused', { do => 'status', status => 422 } ],
+	[ 'of no status', { do => 'garbage', body => '{"data": {"id": 77}}' } ],
+	[ 'of no use', { do => 'garbage', body => '{"data": []}' } ])
+{
+	my ($name, $rule) = @$case;
+
+	$sim->rule(operation => 'createOrder', times => 1, %$rule);
+	my ($out, $err) = $node->run('BEGIN', "DO \$\$ BEGIN PERFORM truust_create_order(name => 'Bicycle', value => 1); EXCEPTION WHEN OTHERS THEN NULL; END \$\$",
+		'ALTER TABLE truust.orders ADD COLUMN mine text', 'ALTER TABLE truust.events ADD COLUMN mine text', $create, 'ROLLBACK', $create);
+	is($err, '', "an order that is $name leaves nothing open");
+	like($out, qr/^\d+\n\d+$/, '... and the next ones are made');
+	$sim->no_rules;
+}
+
 # ------------------------------------------------------------------ tables that somebody has locked
 
 for my $case (
