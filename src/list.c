@@ -6,7 +6,8 @@
  * The next page is asked for only when the rows so far are not enough.  What
  * the API says of pages and totals is taken as a hint, because a list changes
  * while it is read: rows that move to a later page are seen once, by their ids, and a
- * list ends at an empty page whatever last_page says.
+ * list ends at an empty page whatever last_page says.  A list that has no parameter
+ * for pages is followed only where the answer says that there are more.
  *
  *-------------------------------------------------------------------------
  */
@@ -145,12 +146,12 @@ wants_more(const ListState *list, Jsonb *answer, int n)
 	bool  has_last = truust_json_get_int64(answer, "last_page", &last_page);
 	bool  has_total = truust_json_get_int64(answer, "total", &total);
 
-	if (list->one_page || list->page_parameter < 0 || n == 0 || list->barren_pages >= 2)
+	if (list->one_page || n == 0 || list->barren_pages >= 2)
 		return false;
 	if (list->max_rows >= 0 && list->n_rows >= list->max_rows)
 		return false;
 	if (!has_last && !has_total)
-		return may_go_on(list, n);
+		return list->page_parameter >= 0 && may_go_on(list, n);
 	return (has_last && list->page < last_page) || (has_total && list->n_items < total);
 }
 
@@ -185,13 +186,16 @@ static Jsonb *
 get_page(ListState *list, Jsonb **answer)
 {
 	TruustWire wire;
+	int		   i = list->page_parameter;
 
-	if (list->page > 1)
+	if (list->page > 1 && i >= 0)
 	{
-		list->values[list->page_parameter] = Int64GetDatum(list->page);
-		list->nulls[list->page_parameter] = false;
+		list->values[i] = Int64GetDatum(list->page);
+		list->nulls[i] = false;
 	}
 	truust_wire_build(&wire, list->signature, list->account, list->values, list->nulls);
+	if (list->page > 1 && i < 0)
+		truust_wire_page(&wire, list->page);
 	return truust_api_call(&wire, list->account, answer);
 }
 

@@ -137,19 +137,24 @@ bank_request(StringInfo json, const TruustFlight *flight)
 	return "list_customer_bank_accounts";
 }
 
+/* Whether the list has a parameter for pages. */
 static bool
 takes_pages(const char *operation)
 {
-	return strcmp(operation, "list_customer_addresses") != 0;
+	return strcmp(operation, "list_customer_addresses") != 0 &&
+		   strcmp(operation, "list_customer_bank_accounts") != 0;
 }
 
 static void
 list_request(StringInfo json, const LookPlan *plan, const TruustFlight *flight)
 {
-	if (plan->by_tag)
+	char *tag = plan->by_tag ? truust_marker_tag(flight->args, flight->marker) : NULL;
+
+	/* a merchant's tag of nothing but blanks is nothing to search for: the API may find none, or all */
+	if (tag && tag[strspn(tag, " \t\r\n")])
 	{
 		add_member(json, "search", "tag");
-		add_member(json, "query", truust_marker_tag(flight->args, flight->marker));
+		add_member(json, "query", tag);
 	}
 	if (plan->by_date)
 		add_member(json, "date_begin", first_day(flight));
@@ -185,6 +190,8 @@ truust_look_build(TruustFlight *flight, const TruustAccount *account)
 	args = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
 	truust_wire_build_from_jsonb(
 		&flight->wire, truust_endpoint_signature(truust_endpoint_find(operation)), account, args);
+	if (flight->page > 1 && !takes_pages(operation))
+		truust_wire_page(&flight->wire, flight->page);
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -302,11 +309,18 @@ is_list(Jsonb *rows)
 	return rows && JB_ROOT_IS_ARRAY(rows) && !JB_ROOT_IS_SCALAR(rows);
 }
 
+/* Whether a page begins like the one before. */
+static bool
+repeats_itself(const TruustFlight *flight, const char *first)
+{
+	return flight->first_id && first && strcmp(flight->first_id, first) == 0;
+}
+
 /* Whether a list goes on after this page: until it is empty, or repeats itself. */
 static bool
 list_goes_on(TruustFlight *flight, int n, char *first)
 {
-	bool repeated = flight->first_id && first && strcmp(flight->first_id, first) == 0;
+	bool repeated = repeats_itself(flight, first);
 
 	flight->first_id = first;
 	if (n == 0 || repeated || flight->page >= MOST_PAGES)
@@ -315,25 +329,42 @@ list_goes_on(TruustFlight *flight, int n, char *first)
 	return true;
 }
 
+/*
+ * A page of the list that would have what the request made.  Where a page
+ * that is there, by what the API says, cannot be had, it could be on that.
+ */
 static Finding
-judge_list(TruustFlight *flight, const TruustAnswer *answer)
+judge_page(TruustFlight *flight, const TruustAnswer *answer, const char *operation)
 {
 	Finding finding;
 	char   *first;
 	int		n;
+	int64	last_page = 0;
+	int		page = flight->page;
+	bool	repeated;
 
-	if (answer->status == 404)
-		return ABSENT;
-	if (!is_list(answer->resource))
-		return NOTHING;
 	finding = scan_rows(flight, answer->resource, &n, &first);
 	if (finding == DOUBT)
 		flight->doubtful = true;
 	if (finding == FOUND)
 		return FOUND;
-	if (takes_pages(plan_of(flight)->operation) && list_goes_on(flight, n, first))
+	(void) truust_json_get_int64(answer->whole, "last_page", &last_page);
+	repeated = repeats_itself(flight, first);
+	if ((takes_pages(operation) || page < last_page) && list_goes_on(flight, n, first))
 		return GO_ON;
+	if (n > 0 && (repeated ? page <= last_page : page < last_page))
+		return DOUBT;
 	return flight->doubtful ? DOUBT : ABSENT;
+}
+
+static Finding
+judge_list(TruustFlight *flight, const TruustAnswer *answer)
+{
+	if (answer->status == 404)
+		return ABSENT;
+	if (!is_list(answer->resource))
+		return NOTHING;
+	return judge_page(flight, answer, plan_of(flight)->operation);
 }
 
 static Finding
@@ -359,6 +390,8 @@ judge_customers(TruustFlight *flight, Jsonb *rows)
 		{
 			flight->customer = truust_json_get_text(row, "uuid");
 			flight->step = 1;
+			flight->page = 1;
+			flight->first_id = NULL;
 			return GO_ON;
 		}
 	}
@@ -368,16 +401,13 @@ judge_customers(TruustFlight *flight, Jsonb *rows)
 static Finding
 judge_bank(TruustFlight *flight, const TruustAnswer *answer)
 {
-	char *first;
-	int	  n;
-
 	if (truust_json_get_text(flight->args, "customer_id") == NULL)
 		return DOUBT;
 	if (!is_list(answer->resource))
 		return NOTHING;
 	if (flight->step == 0)
 		return judge_customers(flight, answer->resource);
-	return scan_rows(flight, answer->resource, &n, &first);
+	return judge_page(flight, answer, "list_customer_bank_accounts");
 }
 
 static bool

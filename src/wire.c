@@ -350,6 +350,13 @@ truust_wire_build_from_jsonb(TruustWire *wire, const TruustSignature *signature,
 	truust_wire_build(wire, signature, account, values, nulls);
 }
 
+void
+truust_wire_page(TruustWire *wire, int64 page)
+{
+	wire->url =
+		psprintf("%s%cpage=" INT64_FORMAT, wire->url, strchr(wire->url, '?') ? '&' : '?', page);
+}
+
 int64
 truust_wire_number(const TruustSignature *signature, const Datum *values, const bool *nulls,
 				   const char *name, int64 min, int64 max, int64 otherwise)

@@ -58,6 +58,12 @@ extern void truust_wire_build_from_jsonb(TruustWire *wire, const TruustSignature
 										 const TruustAccount *account, Jsonb *args);
 
 /*
+ * Ask for a page of a list that has no parameter for it: not all lists that the
+ * API divides into pages are described as such.
+ */
+extern void truust_wire_page(TruustWire *wire, int64 page);
+
+/*
  * The whole number that is a parameter's value, otherwise where it is NULL or
  * there is none of that name.  Raises 22023 for what is not from min to max.
  */

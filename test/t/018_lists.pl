@@ -118,6 +118,28 @@ pages('{"data":[{"name":"a"},{"name":"a"}],"last_page":1}');
 is(value('SELECT count(*) FROM truust_list_orders()'), 2, 'rows without an id are all rows');
 $sim->no_rules;
 
+# Lists without a parameter for pages come in pages where the answer says so.
+for my $case (
+	[ 'truust_list_customer_wallets' => 'listCustomerWallets' ], [ 'truust_list_customer_cards' => 'listCustomerCards' ],
+	[ 'truust_list_customer_bank_accounts' => 'listCustomerBankAccounts' ], [ 'truust_list_customer_addresses' => 'listCustomerAddresses' ],
+	[ 'truust_list_customer_subscriptions' => 'listCustomerSubscriptions' ], [ 'truust_list_verification_documents' => 'listVerificationDocuments' ])
+{
+	my ($function, $operation) = @$case;
+	my $list = "SELECT count(*), count(DISTINCT id) FROM $function('u'";
+
+	$sim->rule(operation => $operation, do => 'status', status => 200, body => page_of(",\"current_page\":$_,\"last_page\":3", 2 * $_ - 1, 2 * $_)) for 1 .. 3;
+	$sim->clear;
+	is(value("$list)"), '6|6', "$function: all pages");
+	is(queries($operation), ' page=2 page=3', "$function: what was asked for");
+	$sim->no_rules;
+	$sim->rule(operation => $operation, do => 'status', status => 200, body => page_of(",\"current_page\":$_,\"last_page\":3", 2 * $_ - 1, 2 * $_)) for 1 .. 2;
+	is(value("$list, max_rows => 3)"), '3|3', "$function: no more pages than are wanted");
+	$sim->no_rules;
+	$sim->rule(operation => $operation, do => 'status', status => 200, body => page_of('', 1 .. 15));
+	is(value("$list)"), '15|15', "$function: an answer that says nothing of pages is all of it");
+	$sim->no_rules;
+}
+
 # ------------------------------------------------------------------ errors on the way
 
 $sim->rule(operation => 'listOrders', after => 2, do => 'status', status => 404, body => '{"message":"Gone."}');

@@ -206,6 +206,47 @@ $t->sql("SELECT truust_retry_request($id)");
 ok($t->settled, 'a person has it sent once more');
 is($t->sql("SELECT state FROM truust.requests WHERE id = $id"), 'done', 'and it is done');
 
+# ---------------------------------------------------------------- lists that are divided into pages although nobody said so
+
+# The first page of a customer's addresses or bank accounts, which says that there are two; what comes next has the marker, or is the
+# same page once more.
+for my $case (
+	[ create_customer_address => 'listCustomerAddresses', 'done' ], [ create_bank_account => 'listCustomerBankAccounts', 'done' ],
+	[ create_customer_address => 'listCustomerAddresses', 'uncertain' ], [ create_bank_account => 'listCustomerBankAccounts', 'uncertain' ])
+{
+	my ($name, $list, $state) = @$case;
+	my $what = "$name, and a list of two pages" . ($state eq 'done' ? '' : ' of which there is only the first');
+
+	$t->sql(q{SELECT truust_pause('requests', 'rules first')});
+	my %id = lose('after', $name);
+	my $marker = $t->sql("SELECT marker FROM truust.requests WHERE id = $id{$name}");
+	my %other = (data => [ map { { id => $_, uuid => "u$_" } } 1 .. 15 ], current_page => 1, last_page => 2);
+	my %ours = (data => [ { id => 99, uuid => 'u99', metadata => { truust_request => $marker } } ], current_page => 2, last_page => 2);
+
+	$t->sim(POST => 'rules', { operation => $list, do => 'garbage', body => $json->encode($_) }) for \%other, $state eq 'done' ? \%ours : \%other;
+	$t->sql(q{SELECT truust_resume('requests')});
+	ok($t->settled, "$what: it ends");
+	is($t->sql("SELECT state, response ->> 'id' FROM truust.requests WHERE id = $id{$name}"), $state eq 'done' ? 'done|99' : 'uncertain|', "$what: $state");
+	is($t->calls(camel($name)), 1, "$what: it was not sent again");
+	is(join(' ', map { $_->{query} } @{ $t->sim(GET => "requests?operation=$list")->{requests} }), ' page=2', "$what: both pages were asked for");
+	$t->sim(DELETE => 'rules');
+}
+
+# ---------------------------------------------------------------- a tag of nothing
+
+# It cannot be searched for; the marker is in the metadata.
+$t->sim(DELETE => 'requests');
+for my $tag ('', ' ')
+{
+	$t->sim(POST => 'rules', { operation => 'createOrder', do => 'drop', when => 'after' });
+	my $id = $t->sql(qq{SELECT truust_enqueue('create_order', '{"name": "Tag of nothing", "value": 1, "tag": "$tag"}')});
+	ok($t->settled, "tag '$tag': it ends");
+	is($t->sql("SELECT state FROM truust.requests WHERE id = $id"), 'done', "tag '$tag': it is found");
+	$t->sim(DELETE => 'rules');
+}
+is($t->effects('createOrder'), 2, 'a tag of nothing: each took effect once');
+unlike(join(' ', map { $_->{query} } @{ $t->sim(GET => 'requests?operation=listOrders')->{requests} }), qr/search|query/, 'a tag of nothing is not searched for');
+
 # ---------------------------------------------------------------- answers that say nothing of what was asked for
 
 # The API (or whoever answers for it) says 200 and not what came of it, before or after it did the work: that is as little as
