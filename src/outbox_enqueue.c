@@ -150,8 +150,7 @@ check_on_done(Oid function)
 						errmsg("function %s cannot be called when a request has ended",
 							   format_procedure(function)),
 						errhint("Give a function of one argument of type truust.requests.")));
-	if (truust_function_aclcheck(function, GetUserId()) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, get_func_name(function));
+	truust_role_check_function(function);
 	return format_procedure_qualified(function);
 }
 

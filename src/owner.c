@@ -27,10 +27,12 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/regproc.h"
 #include "utils/syscache.h"
 #include "utils/timeout.h"
 #include "utils/varlena.h"
 
+#include "compat.h"
 #include "guc.h"
 #include "owner.h"
 
@@ -242,6 +244,21 @@ make_constraints_immediate(void)
 		.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
 
 	AfterTriggerSetState(&all);
+}
+
+void
+truust_role_check_function(Oid function)
+{
+	AclResult acl = truust_function_aclcheck(function, GetUserId());
+
+	if (acl != ACLCHECK_OK)
+		aclcheck_error(acl, OBJECT_FUNCTION, get_func_name(function));
+	if (isAnyTempNamespace(get_func_namespace(function)))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+						errmsg("temporary function %s cannot be called by a worker",
+							   format_procedure(function)),
+						errdetail("Only this session sees it, and it ends with it."),
+						errhint("Create it in a schema that is not temporary.")));
 }
 
 void

@@ -39,6 +39,12 @@ extern void truust_owner_leave(TruustRoleState *state);
 extern void truust_owner_plans(bool for_ever);
 
 /*
+ * Raises what keeps a worker from calling a function as the current user: 42501
+ * without EXECUTE, 42P13 for a temporary one, which only this session sees.
+ */
+extern void truust_role_check_function(Oid function);
+
+/*
  * Become a role for a user's code: its rights, a security-restricted context,
  * the search_path given (pg_temp last unless it is in it), truust.handler_timeout
  * and truust.handler_lock_timeout; and back.  Deferred constraints are checked at

@@ -258,11 +258,10 @@ check_handler(Oid function)
 									 ObjectIdGetDatum(truust_extension_schema()));
 	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	Form_pg_proc form;
-	AclResult	 acl;
 
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
-						errmsg("function %u does not exist", function)));
+						errmsg("function with OID %u does not exist", function)));
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	if (form->prokind != PROKIND_FUNCTION || form->pronargs != 1 || form->proretset ||
 		form->proargtypes.values[0] != type)
@@ -271,9 +270,7 @@ check_handler(Oid function)
 						errhint("A handler is a function with one parameter of type truust_event "
 								"that returns no set.")));
 	ReleaseSysCache(tuple);
-	acl = truust_function_aclcheck(function, GetUserId());
-	if (acl != ACLCHECK_OK)
-		aclcheck_error(acl, OBJECT_FUNCTION, get_func_name(function));
+	truust_role_check_function(function);
 }
 
 /*

@@ -72,6 +72,11 @@ SELECT enqueued('list_orders', on_done => 'wrong_argument(integer)');
 \echo :SQLSTATE
 SELECT enqueued('list_orders', on_done => 'right_argument(truust.requests)');
 \echo :SQLSTATE
+CREATE FUNCTION pg_temp.right_argument(r truust.requests) RETURNS void LANGUAGE sql AS 'SELECT';
+\set VERBOSITY sqlstate
+SELECT enqueued('list_orders', on_done => 'pg_temp.right_argument(truust.requests)');
+\set VERBOSITY default
+DROP FUNCTION pg_temp.right_argument(truust.requests);
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION right_argument(truust.requests) TO regress_truust_shop;
 SET ROLE regress_truust_shop;

@@ -41,6 +41,12 @@ CREATE FUNCTION shop.owners(truust_event) RETURNS void LANGUAGE sql AS '';
 REVOKE ALL ON FUNCTION shop.owners(truust_event) FROM PUBLIC;
 SET ROLE regress_truust_shop;
 SELECT truust_on('order.published', 'owners(truust_event)');
+-- Nobody but this session sees what is temporary: every event would fail.
+CREATE FUNCTION pg_temp.passing(truust_event) RETURNS void LANGUAGE sql AS '';
+\set VERBOSITY sqlstate
+SELECT truust_on('*', 'pg_temp.passing(truust_event)');
+\set VERBOSITY terse
+DROP FUNCTION pg_temp.passing(truust_event);
 -- A name in the sender's spelling is the same event; twice is once.
 SELECT truust_on('EscrowPublished', 'note(truust_event)');
 SELECT truust_on('order.published', 'note(truust_event)');
