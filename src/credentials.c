@@ -340,6 +340,8 @@ truust_account_get(const char *server_name, Oid userid)
 	const char *name = server_name ? server_name : truust_server;
 	AclResult	acl;
 
+	/* a transaction that only calls takes no lock, and would not hear of what others have changed */
+	AcceptInvalidationMessages();
 	if (cached == NULL || cache_stale || cached->userid != userid || strcmp(cached_name, name) != 0)
 		load(name, userid);
 
