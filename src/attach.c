@@ -146,6 +146,36 @@ create_trigger(const TruustAttachment *attachment, int64 id, bool partitioned)
 						 id));
 }
 
+static bool
+is_ours(const Trigger *trigger)
+{
+	const char *function = get_func_name(trigger->tgfoid);
+	const char *schema = get_namespace_name(get_func_namespace(trigger->tgfoid));
+
+	return function && schema && strcmp(function, "attached") == 0 && strcmp(schema, "truust") == 0;
+}
+
+/* Drop what truust_attach() made; the table is locked. */
+static void
+drop_triggers(Oid table)
+{
+	Relation  relation = table_open(table, NoLock);
+	List	 *found = NIL;
+	ListCell *lc;
+
+	for (int i = 0; relation->trigdesc && i < relation->trigdesc->numtriggers; i++)
+		if (is_ours(&relation->trigdesc->triggers[i]))
+			found = lappend_oid(found, relation->trigdesc->triggers[i].tgoid);
+	table_close(relation, NoLock);
+	foreach (lc, found)
+	{
+		ObjectAddress trigger;
+
+		ObjectAddressSet(trigger, TriggerRelationId, lfirst_oid(lc));
+		performDeletion(&trigger, DROP_RESTRICT, 0);
+	}
+}
+
 /* Whether an index leads with the column of the order's id. */
 static bool
 has_index(Relation relation, const char *column)
@@ -216,6 +246,7 @@ truust_attach(PG_FUNCTION_ARGS)
 	Jsonb			*args;
 	bool			 partitioned;
 	bool			 indexed;
+	int64			 id;
 
 	require(fcinfo, 0, "relation");
 	require(fcinfo, 1, "args");
@@ -239,7 +270,10 @@ truust_attach(PG_FUNCTION_ARGS)
 	rehearse(&attachment);
 	if (!indexed)
 		create_index(&attachment);
-	create_trigger(&attachment, insert_attachment(&attachment, args), partitioned);
+	id = insert_attachment(&attachment, args);
+	drop_triggers(
+		attachment.relation); /* a dump without data has brought one without an attachment */
+	create_trigger(&attachment, id, partitioned);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -247,20 +281,22 @@ truust_attach(PG_FUNCTION_ARGS)
 /* ---------------------------------------------------------------- detach */
 
 void
-truust_attached_tidy(void)
+truust_attached_tidy(bool dropped_too)
 {
 	static TruustStatement query = {
 		"DELETE FROM truust.attachments d WHERE d.id = ANY (ARRAY("
 		"SELECT a.id FROM truust.attachments a WHERE (a.role = ''"
-		" OR NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.relation))"
+		" OR $1 AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.relation))"
 		" AND NOT EXISTS (SELECT FROM truust.requests r WHERE r.attachment_id = a.id"
 		" AND (r.state <> 'done' OR r.done_state = 'pending' OR r.done_state = 'dead'))"
 		" FOR UPDATE SKIP LOCKED))",
-		0};
+		1,
+		{BOOLOID}};
+	Datum dropped = BoolGetDatum(dropped_too);
 
 	/* an old snapshot does not show the requests that came last */
 	if (!IsolationUsesXactSnapshot())
-		truust_statement_run(&query, NULL, NULL, 0);
+		truust_statement_run(&query, &dropped, NULL, 0);
 }
 
 /* The attachment of a table; one that has ended is none. */
@@ -300,7 +336,7 @@ end_attachment(int64 id)
 
 	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
 	truust_statement_run(&query, &value, NULL, 0);
-	truust_attached_tidy();
+	truust_attached_tidy(false); /* the caller may be about to detach other tables that are gone */
 	truust_owner_leave(&state);
 }
 
@@ -316,35 +352,6 @@ check_may_detach(const TruustAttachment *attachment)
 	if (!truust_owns_relation(attachment->relation, GetUserId()) &&
 		!(OidIsValid(role) && has_privs_of_role(GetUserId(), role)))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(attachment->relation));
-}
-
-static bool
-is_ours(const Trigger *trigger)
-{
-	const char *function = get_func_name(trigger->tgfoid);
-	const char *schema = get_namespace_name(get_func_namespace(trigger->tgfoid));
-
-	return function && schema && strcmp(function, "attached") == 0 && strcmp(schema, "truust") == 0;
-}
-
-static void
-drop_triggers(Oid table)
-{
-	Relation  relation = table_open(table, NoLock);
-	List	 *found = NIL;
-	ListCell *lc;
-
-	for (int i = 0; relation->trigdesc && i < relation->trigdesc->numtriggers; i++)
-		if (is_ours(&relation->trigdesc->triggers[i]))
-			found = lappend_oid(found, relation->trigdesc->triggers[i].tgoid);
-	table_close(relation, NoLock);
-	foreach (lc, found)
-	{
-		ObjectAddress trigger;
-
-		ObjectAddressSet(trigger, TriggerRelationId, lfirst_oid(lc));
-		performDeletion(&trigger, DROP_RESTRICT, 0);
-	}
 }
 
 /* The index that truust_attach() made, if it is still there and the caller may. */

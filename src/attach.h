@@ -18,15 +18,15 @@ typedef struct TruustAttachedOrder
 	int64		attachment_id;
 	const char *server; /* that the order lives at */
 	Jsonb	   *row;	/* primary key of the row: {"column": "value", ...} */
-	Jsonb	   *order;	/* as the API returned it */
+	Jsonb	   *order;	/* as the API returned it; NULL: it returned nothing */
 } TruustAttachedOrder;
 
 /*
  * Write the orders' ids, states and links into the rows that they came of,
  * with the rights of the roles that attached the tables.  In a transaction
  * with SPI.  Raises what the tables raise, 42703 where a column is gone, and
- * where an order finds no place: P0002 no such row, 55000 the row has another
- * order, the table is not attached (any more).  A table that is gone is passed over.
+ * where an order finds no place: 22023 it has no id, P0002 no such row, 55000 the row has
+ * another order, the table is not attached (any more).  A table that is gone is passed over.
  */
 extern void truust_attached_fill(const TruustAttachedOrder *orders, int n);
 
@@ -39,9 +39,9 @@ extern void truust_attached_update(const char *server, int n, const int64 *order
 								   char **statuses, char **buyer_links);
 
 /*
- * Forget attachments that have ended or whose tables are gone, once no request needs
+ * Forget attachments that have ended, and with dropped_too those whose tables are gone, once no request needs
  * them: all that came of them are done, and written back.  In a transaction with SPI, with the owner's rights.
  */
-extern void truust_attached_tidy(void);
+extern void truust_attached_tidy(bool dropped_too);
 
 #endif /* TRUUST_ATTACH_H */

@@ -32,6 +32,7 @@
 #include "owner.h"
 #include "slots.h"
 #include "statement.h"
+#include "wire.h"
 
 PG_FUNCTION_INFO_V1(truust_attached);
 
@@ -97,8 +98,8 @@ attachment_of(const TriggerData *data)
 		  list_member_oid(get_partition_ancestors(relation), attachment->relation)))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("table %s is not attached", truust_relation_name(relation)),
-						errhint("Only truust_attach() makes triggers that call truust.attached(). "
-								"Drop trigger \"%s\".",
+						errhint("Only truust_attach() makes triggers that call truust.attached(): "
+								"call it, or drop trigger \"%s\".",
 								data->tg_trigger->tgname)));
 	return attachment;
 }
@@ -282,6 +283,23 @@ refuse_null(const TruustAttachment *attachment, const TruustMapping *mapping)
 							attachment->order_id)));
 }
 
+/* What a column holds for extra must be what create_order takes. */
+static void
+check_extra(const TruustAttachment *attachment, const TruustMapping *mapping, Jsonb *args)
+{
+	Conversion			  conversion = {truust_relation_name(attachment->relation), mapping->column,
+										mapping->parameter->name};
+	ErrorContextCallback  callback = {error_context_stack, name_conversion, &conversion};
+	const TruustEndpoint *create_order = truust_endpoint_find("create_order");
+	TruustWire			  wire;
+
+	if (truust_json_get(args, mapping->parameter->name) == NULL)
+		return;
+	error_context_stack = &callback;
+	truust_wire_build_from_jsonb(&wire, truust_endpoint_signature(create_order), NULL, args);
+	error_context_stack = callback.previous;
+}
+
 /* Refuse a row that create_order could never be called with. */
 static void
 check_row(const TruustAttachment *attachment, uint64 row, Jsonb *args)
@@ -304,6 +322,9 @@ check_row(const TruustAttachment *attachment, uint64 row, Jsonb *args)
 			refuse_value(attachment, m, pnstrdup(value.val.string.val, value.val.string.len),
 						 "not a number that can be sent");
 	}
+	for (int i = 0; i < attachment->n_mappings; i++)
+		if (attachment->mappings[i].parameter->place == TRUUST_IN_EXTRA)
+			check_extra(attachment, &attachment->mappings[i], args);
 }
 
 /* The rows of the last result into requests. */

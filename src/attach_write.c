@@ -69,15 +69,23 @@ current_status(const TruustAttachment *attachment, int64 id)
 	return truust_result_text(0, 1);
 }
 
+/* The order's id, if the answer told it. */
+static bool
+id_of(const TruustAttachedOrder *order, int64 *id)
+{
+	return order->order && truust_json_get_int64(order->order, "id", id);
+}
+
 /* "Order 5 was made of its row {...}.", for details. */
 static char *
 made_of(const TruustAttachedOrder *order)
 {
-	int64 id = 0;
+	char *row = JsonbToCString(NULL, &order->row->root, 0);
+	int64 id;
 
-	(void) truust_json_get_int64(order->order, "id", &id);
-	return psprintf("Order " INT64_FORMAT " was made of its row %s.", id,
-					JsonbToCString(NULL, &order->row->root, 0));
+	if (!id_of(order, &id))
+		return psprintf("An order was made of its row %s.", row);
+	return psprintf("Order " INT64_FORMAT " was made of its row %s.", id, row);
 }
 
 /* What a person can do about an order that belongs to no row. */
@@ -111,11 +119,12 @@ add_order(Fill *fill, const TruustAttachment *attachment, const TruustAttachedOr
 	int64 id;
 	char *status;
 
-	if (!truust_json_get_int64(order->order, "id", &id))
+	if (!id_of(order, &id))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the order that was made of a row of table %s has no id",
 							   truust_relation_name(attachment->relation)),
-						errdetail("%s", made_of(order))));
+						errdetail("%s The API's answer does not tell which.", made_of(order)),
+						errhint("Look for it in Truust's dashboard. " NO_PLACE_HINT)));
 	if (strcmp(order->server, attachment->server) != 0)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("table %s is attached to server \"%s\", the order lives at \"%s\"",

@@ -100,7 +100,7 @@ complete_list(void *arg)
 	{
 		TruustEnd *end = list->ends[i];
 
-		if (end->done && end->attachment_id != 0 && end->response)
+		if (end->done && end->attachment_id != 0)
 		{
 			orders[n_orders].attachment_id = end->attachment_id;
 			orders[n_orders].server = end->server;

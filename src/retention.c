@@ -72,7 +72,7 @@ truust_retention_step(bool now)
 	more |= truust_retention >= 0 && remove_requests(before) == STEP;
 	if (now || time >= next_tidy)
 	{
-		truust_attached_tidy();
+		truust_attached_tidy(true);
 		next_tidy = time + TIDY_INTERVAL;
 	}
 	truust_worker_commit();

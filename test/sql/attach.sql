@@ -269,6 +269,34 @@ DO $$ DECLARE n bigint; BEGIN
 END $$;
 INSERT INTO shop.trap VALUES (1, 'trapped', 1);
 \echo :SQLSTATE
+-- A dump without data brings triggers back, and no attachments: to attach the table is enough.
+CREATE TRIGGER truust_attached AFTER INSERT ON shop.trap FOR EACH ROW EXECUTE FUNCTION truust.attached('4711');
+SELECT truust_attach('shop.trap', '{"name": "title", "value": "total"}', order_id => 'truust_id');
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'shop.trap'::regclass;
+TRUNCATE truust.requests;
+INSERT INTO shop.trap VALUES (1, 'attached', 1);
+SELECT * FROM sent();
+
+-- Tables that are gone are detached one by one, or all at once.
+BEGIN;
+CREATE TABLE shop.gone_1 (id int PRIMARY KEY, title text, total numeric, truust_id bigint);
+CREATE TABLE shop.gone_2 (LIKE shop.gone_1 INCLUDING ALL);
+SELECT truust_attach(gone, '{"name": "title", "value": "total"}', order_id => 'truust_id') FROM unnest('{shop.gone_1,shop.gone_2}'::regclass[]) AS gone;
+DROP TABLE shop.gone_1, shop.gone_2;
+SELECT count(truust_detach(a.relation)) FROM truust.attachments a WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = a.relation);
+SELECT count(*) FROM truust.attachments a WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = a.relation);
+COMMIT;
+
+-- A row whose extra create_order would not take is refused when it is inserted, as truust_enqueue() would.
+TRUNCATE truust.requests;
+CREATE TABLE shop.more (id int PRIMARY KEY, title text, total numeric, more jsonb, truust_id bigint);
+SELECT truust_attach('shop.more', '{"name": "title", "value": "total", "extra": "more"}', order_id => 'truust_id');
+INSERT INTO shop.more VALUES (1, 'more', 1, '{"gift": true}'), (2, 'no more', 2, NULL), (3, 'null', 3, 'null');
+INSERT INTO shop.more VALUES (4, 'no object', 4, '[1]');
+\echo :SQLSTATE
+INSERT INTO shop.more VALUES (5, 'given twice', 5, '{"name": "another"}');
+\echo :SQLSTATE
+SELECT * FROM sent();
 
 TRUNCATE truust.requests;
 DELETE FROM truust.attachments WHERE server = 'regress_attach';

@@ -331,6 +331,24 @@ is($t->sql("SELECT status FROM truust.orders WHERE id = $lost"), 'DRAFT', 'the o
 $t->sql(q{UPDATE truust.requests SET done_state = 'done' WHERE args ->> 'name' = 'Rekeyed' AND done_state = 'dead'});
 is($t->sql(q{SELECT count(*) FROM truust.dead_letters WHERE kind = 'on_done'}), 0, 'and a dead letter that is dealt with can be put aside');
 
+# An answer that does not say which order it is about.
+$t->sql(q{ALTER SYSTEM SET truust.max_attempts = 1});
+$t->sql('SELECT pg_reload_conf()');
+for my $case ([ 'Answered with 204', 204, '' ], [ 'An id that is none', 200, '{"data": {"id": "none", "status": "DRAFT"}}' ])
+{
+	my ($name, $status, $body) = @$case;
+
+	$t->sim(POST => 'rules', { operation => 'createOrder', do => 'status', status => $status, body => $body });
+	$t->sql("INSERT INTO shop.orders (title, total) VALUES ('$name', 1)");
+	ok($t->settled, "$name: it ends");
+	like($t->sql("SELECT state, done_state, done_error FROM truust.requests WHERE args ->> 'name' = '$name'"),
+		qr/^done\|dead\|the order that was made of a row of table shop.orders has no id\nAn order was made of its row .*dashboard/s, "$name: a dead letter");
+	$t->sim(DELETE => 'rules');
+}
+$t->sql(q{UPDATE truust.requests SET done_state = 'done' WHERE done_state = 'dead'});
+$t->sql('ALTER SYSTEM RESET truust.max_attempts');
+$t->sql('SELECT pg_reload_conf()');
+
 # An enum that lacks a status, met by a webhook: the event is a dead letter, other orders go on, and it is retried after the fix.
 $t->sql(<<~'SQL');
 	CREATE TYPE shop.status AS ENUM ('DRAFT', 'PUBLISHED');
