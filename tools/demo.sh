@@ -206,7 +206,9 @@ deliver()
 {
 	step "The seller accepts, the money is paid out"
 	sql "SELECT id, status FROM truust_accept_order($order);"
-	sql "SELECT id, status, type FROM truust_create_payout(order_id => $order, type => 'ACCOUNT');"
+	sql "SELECT id, type, number
+  FROM truust_create_bank_account(name => 'Sam Seller', type => 'IBAN', number => 'ES9121000418450200051332', customer_id => $seller);"
+	sql "SELECT id, status, type FROM truust_create_payout(order_id => $order, type => 'ACCOUNT', bankaccount_id => $(first));"
 	wait_for "SELECT status = 'PENDING_VALIDATE' FROM truust.orders WHERE id = $order"
 	sql "SELECT id, status FROM truust_validate_order($order);"
 	wait_for "SELECT status = 'RELEASED' FROM truust.orders WHERE id = $order"

@@ -256,7 +256,8 @@ subtest 'the life of an order' => sub {
     is(data(api('PUT', "/orders/$id", { metadata => { b => 1 }, fee_value => 3 }))->{fee_value}, '3.00', 'its fee is not');
     is(data(api('POST', "/orders/$id/accept"))->{status}, 'ACCEPTED', 'ACCEPTED');
     is(api('POST', "/orders/$id/accept")->{status}, 422, 'once');
-    my $payout = data(api('POST', '/payouts', { order_id => $id, type => 'ACCOUNT' }));
+    is(api('POST', '/payouts', { order_id => $id, type => $_->[0] })->{json}{errors}{ $_->[1] } ? 1 : 0, 1, "a payout of type $_->[0] goes somewhere") for [ 'ACCOUNT', 'bankaccount_id' ], [ 'WALLET', 'wallet_id' ];
+    my $payout = data(api('POST', '/payouts', { order_id => $id, type => 'ACCOUNT', bankaccount_id => 1 }));
     is($payout->{status}, 'CREATED', 'a payout');
     is(order_status($id), 'PENDING_VALIDATE', 'PENDING_VALIDATE');
     sim('POST', '/settings', { auto_release_ms => -1 });
@@ -539,7 +540,7 @@ subtest 'webhooks' => sub {
     my $order = new_order(tag => 'shop-9', auto_settle => 1, metadata => { cart => 1 });
     data(api('POST', '/payins', { order_id => $order->{id}, type => 'BIZUM' }));
     sim('POST', "/orders/$order->{id}/pay", {});
-    api('POST', '/payouts', { order_id => $order->{id}, type => 'ACCOUNT' });
+    api('POST', '/payouts', { order_id => $order->{id}, type => 'ACCOUNT', bankaccount_id => 1 });
     api('POST', "/orders/$order->{id}/validate", {});
     wait_until(sub { order_status($order->{id}) eq 'RELEASED' }, 'the release');
     is(sim('POST', '/webhooks/wait', { ms => 20000 })->{pending}, 0, 'all delivered');
@@ -710,7 +711,7 @@ subtest 'the journal' => sub {
     my $card = data(api('POST', '/customers/' . data(api('POST', '/customers', { name => 'c', email => 'k@k.test' }))->{uuid} . '/cards', {}));
     api('DELETE', "/cards/$card->{uuid}");
     sim('POST', "/orders/$order->{id}/pay", {});
-    api('POST', '/payouts', { order_id => $order->{id}, type => 'ACCOUNT' });
+    api('POST', '/payouts', { order_id => $order->{id}, type => 'ACCOUNT', bankaccount_id => 1 });
     sim('POST', '/webhooks/wait', { ms => 20000 });
     my @before = map { request('GET', $_)->{content} } '/_sim/summary', '/_sim/settings', "/_sim/orders/$order->{id}", '/_sim/webhooks';
     stop($pid, 'KILL');

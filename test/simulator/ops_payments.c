@@ -165,6 +165,26 @@ list_payouts(Exchange *x)
 	list_pages(x, K_PAYOUT, NULL, NULL);
 }
 
+/* Where the money goes must be said. False: refused, and answered. */
+static bool
+names_target(Exchange *x)
+{
+	static const char *const targets[][2] = {{"WALLET", "wallet_id"},
+											 {"ACCOUNT", "bankaccount_id"}};
+
+	for (size_t i = 0; i < lengthof(targets); i++)
+	{
+		if (strcmp(body_string(x, "type"), targets[i][0]) != 0 ||
+			body_int(x, targets[i][1], 0) != 0)
+			continue;
+		refuse(x, targets[i][1], "The field %s is required when type is %s.", targets[i][1],
+			   targets[i][0]);
+		reply_refused(x, 422);
+		return false;
+	}
+	return true;
+}
+
 static void
 create_payout(Exchange *x)
 {
@@ -182,6 +202,8 @@ create_payout(Exchange *x)
 		reply_status(x, order, "paid out");
 		return;
 	}
+	if (!names_target(x))
+		return;
 	payout = payout_create(order, body_string(x, "type"));
 	apply_body(x, payout);
 	webhook_event("payout.created", order, NULL, payout);

@@ -118,7 +118,7 @@ for my $case (
 	[ 'truust.orders', $create ],
 	[ 'truust.events', $create ],
 	[ 'truust.payins', "SELECT truust_create_payin($ids[1], 'REDSYS_V2')" ],
-	[ 'truust.payouts', "SELECT truust_create_payout($ids[1], 'ACCOUNT')" ])
+	[ 'truust.payouts', "SELECT truust_create_payout($ids[1], 'ACCOUNT', bankaccount_id => 1)" ])
 {
 	my ($table, $call) = @$case;
 	my $other = $node->background_psql('postgres');

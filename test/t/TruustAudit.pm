@@ -91,7 +91,7 @@ sub enqueue_mixture
 	for my $id (@{ $base->{chain} })
 	{
 		push @calls, _call(accept_order => order_id => 0 + $id),
-		  _call(create_payout => order_id => 0 + $id, type => 'ACCOUNT'),
+		  _call(create_payout => order_id => 0 + $id, type => 'ACCOUNT', bankaccount_id => 1),
 		  _call(validate_order => order_id => 0 + $id);
 	}
 	push @calls, map { _call(cancel_order => order_id => 0 + $_) } @{ $base->{cancel} };
