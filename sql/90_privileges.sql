@@ -13,6 +13,7 @@ CREATE VIEW truust.privileges AS
                ('api', 'truust_charge_direct_link'),
                ('api', 'truust_enqueue'),
                ('api', 'truust_cancel_request'),
+               ('api', 'endpoints'),
                ('intake', 'truust_receive_webhook'),
                ('read', 'truust_status'),
                ('read', 'stats_rows'),

@@ -113,6 +113,15 @@ read_json_words(Jsonb *whole, StringInfo message, StringInfo lines)
 	read_words(truust_json_get(whole, "errors"), lines, lines);
 }
 
+/* The same of an error status: where nothing is known by its name, all of it is about the error. */
+static void
+read_refusal_words(Jsonb *whole, StringInfo message, StringInfo lines)
+{
+	read_json_words(whole, message, lines);
+	if (message->len == 0 && lines->len == 0)
+		read_words(whole, message, lines);
+}
+
 /* Bytes from outside, which should be UTF-8, as a sentence in the server's encoding. */
 static char *
 to_server(char *bytes)
@@ -207,7 +216,7 @@ read_error(TruustAnswer *answer, const TruustHttpRequest *req)
 	initStringInfo(&message);
 	initStringInfo(&lines);
 	if (answer->whole)
-		read_json_words(answer->whole, &message, &lines);
+		read_refusal_words(answer->whole, &message, &lines);
 	else if (req->response_len > 0)
 		read_plain_words(req, &message);
 	answer->message = shown(message.data);

@@ -116,6 +116,13 @@ name_request(void *arg)
 	errcontext("request %s %.*s", call->wire->endpoint->method, (int) strcspn(url, "?"), url);
 }
 
+/* What is wrong with an answer, with its status where it has one. */
+static const char *
+with_status(int status, const char *cause)
+{
+	return status >= 200 ? psprintf("HTTP status %d: %s", status, cause) : cause;
+}
+
 static void
 throw_failure(TruustCall *call, const TruustAnswer *answer)
 {
@@ -125,16 +132,29 @@ throw_failure(TruustCall *call, const TruustAnswer *answer)
 
 	error_context_stack = &context;
 	if (call->req.outcome != TRUUST_ANSWERED)
-		truust_throw_outcome(operation, call->req.outcome, call->req.cause, call->req.maybe_sent,
+		truust_throw_outcome(operation, call->req.outcome,
+							 with_status(call->req.status, call->req.cause), call->req.maybe_sent,
 							 is_write);
 	if (answer->status >= 400)
 		truust_throw_status(operation, answer->status, answer->error, is_write);
 	truust_throw_outcome(
 		operation, TRUUST_MALFORMED,
 		answer->status >= 200 && answer->status < 300
-			? answer->error
+			? with_status(answer->status, answer->error)
 			: psprintf("answered with HTTP status %d, which is not followed", answer->status),
 		true, is_write);
+}
+
+/* The caller's part of what a call brings: its errors, too, say which of many it was. */
+static void
+hand_over(Call *call, const TruustAnswer *answer, void (*done)(int i, Jsonb *resource, void *arg),
+		  void *arg)
+{
+	ErrorContextCallback context = {error_context_stack, name_request, call};
+
+	error_context_stack = &context;
+	done(call->index, answer->resource, arg);
+	error_context_stack = context.previous;
 }
 
 /*
@@ -264,7 +284,7 @@ truust_api_call_many(const TruustWire *wires, int n, const TruustAccount *accoun
 		if (!finished)
 			continue;
 		n_done++;
-		done(call->index, answer.resource, arg);
+		hand_over(call, &answer, done, arg);
 		if (next < n)
 		{
 			begin_call(call, next, &wires[next], account);

@@ -97,6 +97,9 @@ find_server(const char *name)
 {
 	ForeignServer *server = GetForeignServerByName(name, true);
 
+	if (name[0] == '\0')
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("no server is named"),
+						errhint("Set truust.server to the name of a Truust server, or reset it.")));
 	if (server == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("server \"%s\" does not exist", name),

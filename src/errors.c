@@ -60,7 +60,7 @@ static const StatusRow status_rows[] = {
 	 "The fault is not in the parameters. Try again later; before a write is repeated, look "
 	 "whether it took effect."},
 	{INT_MIN, INT_MAX, ERRCODE_PROTOCOL_VIOLATION, "got an answer that the API does not define",
-	 "Check base_url of the server: something else than the API may have answered."},
+	 NULL},
 };
 
 static const StatusRow *
@@ -217,9 +217,12 @@ truust_throw_status(const char *operation, int status, const char *words, bool i
 	const char		*hint = row->hint;
 	const char		*fate = "";
 
-	if (row->sqlstate == ERRCODE_CONNECTION_FAILURE)
+	/* 408, and what is no status at all, say nothing of what became of the request */
+	if (row->sqlstate == ERRCODE_CONNECTION_FAILURE || row->sqlstate == ERRCODE_PROTOCOL_VIOLATION)
 	{
-		hint = hint_of_outcome(TRUUST_LOST, true, is_write);
+		hint = hint_of_outcome(row->sqlstate == ERRCODE_CONNECTION_FAILURE ? TRUUST_LOST
+																		   : TRUUST_MALFORMED,
+							   true, is_write);
 		fate = fate_of_request(true, is_write);
 	}
 	ereport(ERROR, (errcode(row->sqlstate), errmsg("%s %s", operation, row->fact),

@@ -232,6 +232,18 @@ many_done(int i, Jsonb *resource, void *arg)
 	}
 }
 
+/* Nothing is fetched where one of the ids is not there: a row less would be taken for another's. */
+static void
+check_ids(const TruustSignature *signature, const bool *nulls, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("%ss of truust_%ss must not hold nulls",
+								   signature->parameters[0].name, signature->endpoint->name),
+							errdetail("Element %d of %d is null. Nothing was sent.", i + 1, n)));
+}
+
 /* The endpoint that a many-at-once function repeats: get_orders is get_order for each. */
 static const TruustSignature *
 many_signature(FunctionCallInfo fcinfo)
@@ -268,6 +280,7 @@ truust_get_many(PG_FUNCTION_ARGS)
 					  ARR_ELEMTYPE(array) == INT8OID ? FLOAT8PASSBYVAL : false,
 					  ARR_ELEMTYPE(array) == INT8OID ? TYPALIGN_DOUBLE : TYPALIGN_INT, &ids, &nulls,
 					  &state.n);
+	check_ids(signature, nulls, state.n);
 	wires = palloc_extended(sizeof(TruustWire) * Max(state.n, 1), MCXT_ALLOC_HUGE);
 	state.scratch =
 		AllocSetContextCreate(CurrentMemoryContext, "truust answer", ALLOCSET_DEFAULT_SIZES);

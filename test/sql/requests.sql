@@ -21,6 +21,7 @@ SET ROLE regress_truust_shop;
 SELECT enqueued(NULL);
 SELECT enqueued('make_order');
 \echo :SQLSTATE
+SELECT count(*) FROM truust.endpoints(); -- as the hint says
 SELECT enqueued('truust_create_order');
 SELECT enqueued('aprove_order');
 SELECT enqueued('acept_order');

@@ -39,7 +39,8 @@ my @cases = (
 	[ 'status 422' => '22023', 'HTTP status 422: No' ],
 	[ 'status 429' => '53400', 'HTTP status 429: No' ],
 	[ 'status 500' => '58000', 'HTTP status 500: No' ],
-	[ 'status 503' => '58000', 'HTTP status 503: No' ]);
+	[ 'status 503' => '58000', 'HTTP status 503: No' ],
+	[ 'status 600' => '08P01', 'HTTP status 600: No' ]);
 
 for my $case (@cases)
 {
@@ -132,7 +133,7 @@ $before = $peer->requests;
 is(($node->run($read))[0], 7, 'a read is sent again that did not reach the API in time (408)');
 is($peer->requests - $before, 2, '... once');
 
-for my $what ('drop', 'status 408', 'not_json')
+for my $what ('drop', 'status 408', 'status 600', 'not_json')
 {
 	$peer->set($what, 'ok');
 	$before = $peer->requests;

@@ -52,7 +52,7 @@ $t->sql(<<~'SQL');
 my %FUNCTIONS = (
 	nobody_special => [],
 	only_api => [ qw(truust_enqueue truust_cancel_request truust_get_orders truust_get_payins truust_get_payouts
-		truust_get_customers truust_charge_direct_link) ],
+		truust_get_customers truust_charge_direct_link endpoints) ],
 	only_intake => ['truust_receive_webhook'],
 	only_read => ['truust_status', 'stats_rows'],
 	only_operate => [ qw(truust_status truust_retry_webhook truust_discard_webhook truust_replay truust_sync_orders truust_pause
