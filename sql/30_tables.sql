@@ -122,18 +122,21 @@ CREATE TABLE truust.webhooks (
     state text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'retry', 'dead')),
     attempts integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz,
-    error text
+    error text,
+    order_ids bigint[]
 );
-CREATE INDEX webhooks_waiting ON truust.webhooks (order_id) WHERE state = 'retry';
+CREATE INDEX webhooks_waiting ON truust.webhooks (order_id, id) WHERE state = 'retry';
+CREATE INDEX webhooks_of_several ON truust.webhooks USING gin (order_ids) WITH (fastupdate = off) WHERE order_ids IS NOT NULL;
 CREATE INDEX webhooks_due ON truust.webhooks (next_attempt_at, id) WHERE state = 'retry';
 CREATE INDEX webhooks_dead ON truust.webhooks (id) WHERE state = 'dead';
 COMMENT ON TABLE truust.webhooks IS 'Intake: webhooks that came and are not applied yet, and the dead letters among them.';
 COMMENT ON COLUMN truust.webhooks.event IS 'event as the sender called it; NULL: read from the body';
 COMMENT ON COLUMN truust.webhooks.body IS 'body as it came, byte for byte';
 COMMENT ON COLUMN truust.webhooks.server IS 'foreign server it belongs to; NULL: truust.server';
-COMMENT ON COLUMN truust.webhooks.order_id IS 'order that the body names, read on arrival; NULL where none could be read';
+COMMENT ON COLUMN truust.webhooks.order_id IS 'order that the body names (the first, if it is an array), read on arrival; NULL where none could be read';
 COMMENT ON COLUMN truust.webhooks.state IS 'new; retry (failed, waits for next_attempt_at, or behind another event of its order); dead (a person must look)';
 COMMENT ON COLUMN truust.webhooks.error IS 'why the last attempt failed';
+COMMENT ON COLUMN truust.webhooks.order_ids IS 'all orders that the body names, where these are several: the row waits for earlier events of each, and keeps back later ones';
 
 CREATE TABLE truust.handlers (
     event text NOT NULL,

@@ -171,30 +171,48 @@ find_busy(HTAB *set, TruustColumn *ids)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* A list of different names: few, so that it is looked through. */
+static List *
+add_name(List *names, char *name)
+{
+	ListCell *lc;
+
+	foreach (lc, names)
+		if (strcmp(lfirst(lc), name) == 0)
+			return names;
+	return lappend(names, name);
+}
+
+/* An order that another server has under the same id is locked only if that server is in the set, too. */
 void
 truust_orders_load(HTAB *set)
 {
 	static TruustStatement lock = {
 		"SELECT o.id, o.server, o.status, o.previous_status, o.role, o.status_at, o.digests, "
-		"o.ctid FROM truust.orders o WHERE o.id = ANY ($1) ORDER BY o.id, o.server FOR UPDATE SKIP "
-		"LOCKED",
-		1,
-		{INT8ARRAYOID}};
+		"o.ctid FROM truust.orders o WHERE o.id = ANY ($1) AND o.server = ANY ($2) "
+		"ORDER BY o.id, o.server FOR UPDATE SKIP LOCKED",
+		2,
+		{INT8ARRAYOID, TEXTARRAYOID}};
 	long			n = hash_get_num_entries(set);
 	TruustColumn	ids;
+	List		   *servers = NIL;
 	TruustColumn	missing;
 	HASH_SEQ_STATUS scan;
 	TruustOrder	   *order;
-	Datum			value;
+	Datum			values[2];
 	uint64			found;
 
 	truust_column_init(&ids, INT8OID, n);
 	truust_column_init(&missing, INT8OID, n);
 	hash_seq_init(&scan, set);
 	while ((order = hash_seq_search(&scan)) != NULL)
+	{
 		truust_column_add_int64(&ids, order->key.id);
-	value = truust_column_array(&ids);
-	found = truust_statement_run(&lock, &value, NULL, 0);
+		servers = add_name(servers, order->key.server);
+	}
+	values[0] = truust_column_array(&ids);
+	values[1] = truust_array_of_texts(servers);
+	found = truust_statement_run(&lock, values, NULL, 0);
 	for (uint64 i = 0; i < found; i++)
 		read_order(set, i);
 	SPI_freetuptable(SPI_tuptable);

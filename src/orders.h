@@ -107,7 +107,7 @@ typedef struct TruustOrder
 	/* as it stands in truust.orders, then as it will */
 	bool			exists; /* there is a row, which is locked */
 	ItemPointerData tid;	/* where */
-	bool			busy;	/* there is a row, which another transaction has locked */
+	bool			busy; /* another transaction has locked its row; or an event before must wait */
 	char		   *status; /* NULL: not known yet */
 	char		   *previous_status;
 	char		   *role;

@@ -114,3 +114,26 @@ truust_column_array(const TruustColumn *column)
 		construct_md_array(column->values, column->has_nulls ? column->nulls : NULL,
 						   column->n > 0 ? 1 : 0, dims, lbs, column->type, len, byval, align));
 }
+
+Datum
+truust_array_of_texts(List *texts)
+{
+	TruustColumn column;
+	ListCell	*lc;
+
+	truust_column_init(&column, TEXTOID, list_length(texts));
+	foreach (lc, texts)
+		truust_column_add_text(&column, lfirst(lc));
+	return truust_column_array(&column);
+}
+
+Datum
+truust_array_of_ids(const int64 *ids, int n)
+{
+	TruustColumn column;
+
+	truust_column_init(&column, INT8OID, n);
+	for (int i = 0; i < n; i++)
+		truust_column_add_int64(&column, ids[i]);
+	return truust_column_array(&column);
+}

@@ -66,4 +66,8 @@ extern void truust_column_add_text(TruustColumn *column, const char *value); /* 
 /* The array. */
 extern Datum truust_column_array(const TruustColumn *column);
 
+/* The same of a list of strings, and of ids. */
+extern Datum truust_array_of_texts(List *texts);
+extern Datum truust_array_of_ids(const int64 *ids, int n);
+
 #endif /* TRUUST_STATEMENT_H */

@@ -12,6 +12,8 @@
  *	webhook_fetch.c		which orders of a batch must be looked at
  *	webhook_look.c		the API is asked what is true
  *	webhook_rest.c		whom it is not asked for a while
+ *	webhook_pass.c		rows that a pass over the intake leaves for the next
+ *	webhook_behind.c	what a row stands behind
  *	webhook_decide.c	an event meets an order: what follows
  *	webhook_apply.c		a batch is written, failures by themselves
  *	webhook_handlers.c	the merchant's functions are called
@@ -38,6 +40,7 @@ typedef enum TruustFate
 {
 	TRUUST_FATE_OPEN,  /* not decided yet */
 	TRUUST_FATE_DONE,  /* its events are applied: it leaves the intake */
+	TRUUST_FATE_GONE,  /* somebody else has dealt with it */
 	TRUUST_FATE_LEFT,  /* stays as it is, to be looked at again soon */
 	TRUUST_FATE_WAITS, /* behind another one of its order */
 	TRUUST_FATE_RETRY, /* failed, again later */
@@ -55,7 +58,9 @@ typedef struct TruustWebhook
 	TruustSource source;
 	TimestampTz	 received_at;
 	int			 attempts; /* that failed so far */
-	int64		 order_id; /* as read on arrival, then as understood; 0: none */
+	int64		 order_id; /* the first one, as read on arrival, then as understood; 0: none */
+	int64		*orders;   /* all that it names, each once */
+	int			 n_orders;
 
 	struct TruustEvent *events;
 	int					n_events;
@@ -125,6 +130,7 @@ typedef struct TruustBatch
 	bool		   due;			  /* rows in state retry, as opposed to new ones */
 	bool		   waiting_exist; /* there are rows in state retry */
 	bool		   cut;			  /* there were more rows, whose bodies were too much */
+	HTAB		  *obstacles;	  /* webhook_behind.c's */
 	HTAB		  *looks;		  /* TruustLook, NULL: nothing was asked */
 } TruustBatch;
 
@@ -173,17 +179,14 @@ extern bool truust_event_may_recur(const TruustEvent *event, const TruustOrder *
 extern uint64 truust_event_stand_in(const char *name);
 
 /*
- * webhook_read.c; need an SPI connection and the owner's rights, results in batch->cxt.  Rows of
- * servers that rest are left out.
+ * webhook_read.c; need an SPI connection and the owner's rights, results in batch->cxt, in the order
+ * of their ids.  Rows of servers that rest are left out.
  */
 extern void truust_batch_read_new(TruustBatch *batch, int64 after, int limit);
 extern void truust_batch_read_due(TruustBatch *batch, int limit);
 
-/* In a later transaction: rows that are not as they were become LEFT. */
+/* Once more: rows that somebody else has dealt with are GONE, others may be at another place. */
 extern void truust_batch_read_again(TruustBatch *batch);
-
-/* Rows behind a failed one of their order get the fate WAITS. */
-extern void truust_batch_find_waiting(TruustBatch *batch);
 
 /* Rows that wait for longer than any pause, by a clock that was set back, are due now. */
 extern void truust_webhooks_heed_clock(void);
@@ -249,6 +252,23 @@ extern List *truust_pass_servers(void);
 /* Whether one of them rests no longer, so that the next pass has something to do. */
 extern bool truust_pass_can_go_on(void);
 
+/* webhook_behind.c */
+
+/* In a transaction, once the rows are understood: what in the intake is in the way of the open ones. */
+extern void truust_batch_find_obstacles(TruustBatch *batch);
+
+/*
+ * To be called for the rows of a batch in their order, and again where one's fate changes: whether
+ * the row is open still.  One behind another that is left, waits or failed gets its fate.
+ */
+extern bool truust_row_may_go(TruustBatch *batch, TruustWebhook *row);
+
+/* Whether a row, whatever its fate, is behind one that is left; *resting: only behind such as rest. */
+extern bool truust_row_is_behind_left(TruustBatch *batch, const TruustWebhook *row, bool *resting);
+
+/* Whether rows of the intake say all the orders that they name (column order_ids). */
+extern bool truust_webhooks_name_several(void);
+
 /* webhook_fetch.c */
 
 /* In a transaction: which orders must be looked at.  NULL: none. */
@@ -270,11 +290,13 @@ extern void truust_batch_apply(TruustBatch *batch);
 
 /* webhook_fate.c */
 
-/* Write the fates other than DONE and LEFT. */
+#define TRUUST_LEFT_PAUSE 500 /* ms until rows are looked at again that were left */
+
+/* Write the fates that are written. */
 extern void truust_batch_write_fates(TruustBatch *batch);
 
-/* The rows behind one of an order's can be tried at once. */
-extern void truust_webhooks_free(int64 order_id);
+/* For who takes a row out of the way: those behind it can be tried at once. */
+extern void truust_webhooks_free(int64 id);
 
 /* webhook_handlers.c */
 

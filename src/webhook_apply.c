@@ -34,6 +34,7 @@
 #define MAX_CONFLICTS 10 /* with others, of one row's handlers, until they count as failures */
 #define MAX_CONFLICTING_ROWS 1000
 #define MAX_REASON 1000 /* bytes */
+#define MAX_REPEATS 3	/* of a piece as it was, when somebody was quicker */
 
 /* Rows that are tried together. */
 typedef struct Piece
@@ -302,15 +303,9 @@ fail_row(TruustBatch *batch, Piece *piece, ErrorData *edata)
 	row->next_attempt_at = TimestampTzPlusMilliseconds(
 		GetCurrentTimestamp(),
 		truust_backoff(row->attempts + 1, truust_retry_delay, truust_max_retry_delay));
-	for (TruustWebhook *later = row + 1; later < batch->rows + batch->n; later++)
-		if (later->fate == TRUUST_FATE_OPEN && later->order_id == row->order_id)
-		{
-			later->fate = TRUUST_FATE_WAITS;
-			later->next_attempt_at = row->next_attempt_at;
-		}
 }
 
-/* The rows of a piece that starts at a place in the batch, at most size of them. */
+/* The rows of a piece that starts at a place in the batch, at most size of them; none that stands behind another. */
 static int
 collect(TruustBatch *batch, int start, int size, Piece *piece)
 {
@@ -318,9 +313,17 @@ collect(TruustBatch *batch, int start, int size, Piece *piece)
 
 	piece->n = 0;
 	for (i = start; i < batch->n && piece->n < size; i++)
-		if (batch->rows[i].fate == TRUUST_FATE_OPEN)
+		if (truust_row_may_go(batch, &batch->rows[i]))
 			piece->rows[piece->n++] = &batch->rows[i];
 	return i;
+}
+
+/* What became of a piece may be in the way of rows behind it. */
+static void
+conclude(TruustBatch *batch, Piece *piece)
+{
+	for (int i = 0; i < piece->n; i++)
+		(void) truust_row_may_go(batch, piece->rows[i]);
 }
 
 /* How many to try next, after a piece failed: up to the culprit where it is known. */
@@ -339,6 +342,25 @@ reopen(Piece *piece)
 {
 	for (int i = 0; i < piece->n; i++)
 		piece->rows[i]->fate = TRUUST_FATE_OPEN;
+}
+
+/* After a piece failed: how to go on.  Returns whether it is over, because its only row has got its fate. */
+static bool
+take_failure(TruustBatch *batch, Piece *piece, ErrorData *edata, int *size, int *again)
+{
+	reopen(piece);
+	if (piece->again && (*again)++ < MAX_REPEATS)
+		return false; /* what was in the way is visible now */
+	if (piece->n > 1)
+	{
+		*size = smaller(piece);
+		return false;
+	}
+	if (piece->changed)
+		piece->rows[0]->fate = TRUUST_FATE_LEFT;
+	else
+		fail_row(batch, piece, edata);
+	return true;
 }
 
 void
@@ -364,25 +386,13 @@ truust_batch_apply(TruustBatch *batch)
 		if (edata == NULL)
 		{
 			finish_piece(&piece);
-			start = next;
 			size = Min(size * 2, batch->n);
-			again = 0;
 		}
-		else
+		if (edata == NULL || take_failure(batch, &piece, edata, &size, &again))
 		{
-			reopen(&piece);
-			if (piece.again && again++ < 3)
-				; /* what was in the way is visible now */
-			else if (piece.n > 1)
-				size = smaller(&piece);
-			else
-			{
-				if (piece.changed)
-					piece.rows[0]->fate = TRUUST_FATE_LEFT;
-				else
-					fail_row(batch, &piece, edata);
-				start = next;
-			}
+			conclude(batch, &piece);
+			start = next;
+			again = 0;
 		}
 		MemoryContextReset(cxt);
 	}

@@ -209,6 +209,24 @@ read_array(TruustWebhook *row, Jsonb *body)
 	row->n_events = n;
 }
 
+/* The orders of a row's events, each once. */
+static void
+collect_orders(TruustWebhook *row)
+{
+	row->order_id = row->events[0].order_id;
+	row->orders = palloc(sizeof(int64) * row->n_events);
+	row->n_orders = 0;
+	for (int i = 0; i < row->n_events; i++)
+	{
+		int j = 0;
+
+		while (j < row->n_orders && row->orders[j] != row->events[i].order_id)
+			j++;
+		if (j == row->n_orders)
+			row->orders[row->n_orders++] = row->events[i].order_id;
+	}
+}
+
 void
 truust_webhook_understand(TruustWebhook *row)
 {
@@ -229,5 +247,5 @@ truust_webhook_understand(TruustWebhook *row)
 			row->n_events = 1;
 	}
 	if (row->n_events > 0)
-		row->order_id = row->events[0].order_id;
+		collect_orders(row);
 }

@@ -451,6 +451,8 @@ truust_decide(TruustOutcomeSet *set, TruustWebhook *row)
 	if (must_be_left(set, row))
 	{
 		row->fate = TRUUST_FATE_LEFT;
+		for (int i = 0; i < row->n_events; i++) /* what is behind it is left, too */
+			truust_orders_enter(set->orders, row->events[i].order_id, row->server)->busy = true;
 		return;
 	}
 	for (int i = 0; i < row->n_events; i++)

@@ -17,6 +17,7 @@
 #include "utils/json.h"
 #include "utils/timestamp.h"
 
+#include "guc.h"
 #include "stats.h"
 #include "webhook.h"
 
@@ -54,31 +55,66 @@ alert(const TruustWebhook *row)
 	Async_Notify("truust_alert", buf.data);
 }
 
-void
-truust_webhooks_free(int64 order_id)
-{
-	static TruustStatement update = {"UPDATE truust.webhooks SET next_attempt_at = "
-									 "pg_catalog.now() WHERE state = 'retry' AND order_id = $1",
-									 1,
-									 {INT8OID}};
-	Datum				   value = Int64GetDatum(order_id);
+/*
+ * Rows that wait and name one of some orders of a server: $1 orders, $2 server,
+ * $3 the server of rows that name none, $4 when they are due.
+ */
+#define SET_DUE(names, lock)                                                                       \
+	{                                                                                              \
+		"UPDATE truust.webhooks u SET next_attempt_at = $4 WHERE u.id = ANY (ARRAY ("              \
+		"SELECT w.id FROM truust.webhooks w WHERE w.state = 'retry' AND " names                    \
+		" AND coalesce(w.server, $3) = $2 ORDER BY w.id FOR UPDATE" lock "))",                     \
+			4,                                                                                     \
+		{                                                                                          \
+			INT8ARRAYOID, TEXTOID, TEXTOID, TIMESTAMPTZOID                                         \
+		}                                                                                          \
+	}
 
-	if (order_id != 0)
-		truust_statement_run(&update, &value, NULL, 0);
+/*
+ * Set when they are due.  A worker does not wait for those that somebody else is
+ * changing: whoever that is says by it when they are due.
+ */
+static void
+set_due(Datum orders, Datum server, TimestampTz at, bool wait)
+{
+	static TruustStatement waiting[2] = {SET_DUE("w.order_id = ANY ($1)", ""),
+										 SET_DUE("w.order_ids && $1", "")};
+	static TruustStatement skipping[2] = {SET_DUE("w.order_id = ANY ($1)", " SKIP LOCKED"),
+										  SET_DUE("w.order_ids && $1", " SKIP LOCKED")};
+	TruustStatement		  *statements = wait ? waiting : skipping;
+	Datum values[4] = {orders, server, CStringGetTextDatum(truust_server), TimestampTzGetDatum(at)};
+
+	truust_statement_run(&statements[0], values, NULL, 0);
+	if (truust_webhooks_name_several())
+		truust_statement_run(&statements[1], values, NULL, 0);
 }
 
-/* All rows of an order that wait do so until the same time. */
+/* The same for the orders of a row. */
 static void
-postpone(int64 order_id, TimestampTz until)
+set_due_with(const TruustWebhook *row, TimestampTz at)
 {
-	static TruustStatement update = {
-		"UPDATE truust.webhooks SET next_attempt_at = $2 WHERE state = 'retry' AND order_id = $1",
-		2,
-		{INT8OID, TIMESTAMPTZOID}};
-	Datum values[2] = {Int64GetDatum(order_id), TimestampTzGetDatum(until)};
+	if (row->n_orders > 0)
+		set_due(truust_array_of_ids(row->orders, row->n_orders), CStringGetTextDatum(row->server),
+				at, false);
+}
 
-	if (order_id != 0)
-		truust_statement_run(&update, values, NULL, 0);
+void
+truust_webhooks_free(int64 id)
+{
+	static TruustStatement look[2] = {
+		{"SELECT ARRAY[w.order_id], coalesce(w.server, $2) FROM truust.webhooks w WHERE w.id = $1",
+		 2,
+		 {INT8OID, TEXTOID}},
+		{"SELECT pg_catalog.array_append(w.order_ids, w.order_id), coalesce(w.server, $2) "
+		 "FROM truust.webhooks w WHERE w.id = $1",
+		 2,
+		 {INT8OID, TEXTOID}}};
+	Datum values[2] = {Int64GetDatum(id), CStringGetTextDatum(truust_server)};
+	bool  isnull;
+
+	if (truust_statement_run(&look[truust_webhooks_name_several() ? 1 : 0], values, NULL, 1) > 0)
+		set_due(truust_result(0, 1, &isnull), truust_result(0, 2, &isnull), GetCurrentTimestamp(),
+				true);
 }
 
 static const char *
@@ -130,24 +166,63 @@ update_rows(TruustBatch *batch)
 	truust_statement_run(&update, values, NULL, 0);
 }
 
+/* All orders that a row names, where the intake does not say so yet: it came with a dump of an older version. */
+static void
+write_orders(const TruustWebhook *row)
+{
+	static TruustStatement update = {
+		"UPDATE truust.webhooks SET order_ids = $2 WHERE id = $1 AND order_ids IS NULL",
+		2,
+		{INT8OID, INT8ARRAYOID}};
+	Datum values[2] = {Int64GetDatum(row->id), truust_array_of_ids(row->orders, row->n_orders)};
+
+	truust_statement_run(&update, values, NULL, 0);
+}
+
+/* A due row that is left would stand before all others that are due, who knows how many; so it waits. */
+static void
+put_off(TruustBatch *batch)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), TRUUST_LEFT_PAUSE);
+
+	for (int i = 0; batch->due && i < batch->n; i++)
+		if (batch->rows[i].fate == TRUUST_FATE_LEFT)
+		{
+			batch->rows[i].fate = TRUUST_FATE_WAITS;
+			batch->rows[i].next_attempt_at = until;
+		}
+}
+
+/* What follows from a row's fate for those behind it. */
+static void
+tell_others(const TruustBatch *batch, const TruustWebhook *row)
+{
+	if (row->fate == TRUUST_FATE_RETRY || (row->fate == TRUUST_FATE_WAITS && row->resting))
+		set_due_with(row, row->next_attempt_at);
+	else if (row->fate == TRUUST_FATE_DEAD ||
+			 (row->fate == TRUUST_FATE_DONE && batch->due && row->n_orders > 1))
+		set_due_with(row, GetCurrentTimestamp());
+}
+
 void
 truust_batch_write_fates(TruustBatch *batch)
 {
 	int failed = 0;
 	int dead = 0;
 
+	put_off(batch);
 	update_rows(batch);
 	for (int i = 0; i < batch->n; i++)
 	{
 		TruustWebhook *row = &batch->rows[i];
 
-		if (row->fate == TRUUST_FATE_RETRY || (row->fate == TRUUST_FATE_WAITS && row->resting))
-			postpone(row->order_id, row->next_attempt_at);
+		tell_others(batch, row);
+		if (row->fate >= TRUUST_FATE_WAITS && row->n_orders > 1 && truust_webhooks_name_several())
+			write_orders(row);
 		if (row->fate == TRUUST_FATE_RETRY)
 			failed++;
 		else if (row->fate == TRUUST_FATE_DEAD)
 		{
-			truust_webhooks_free(row->order_id);
 			alert(row);
 			log_dead(row);
 			dead++;

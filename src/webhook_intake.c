@@ -4,10 +4,11 @@
  *		A webhook arrives.
  *
  * All that happens in the transaction of whoever inserts it: the body is kept as
- * it came, the order it names is read without understanding it, and the worker
- * is woken at the commit.  An insert by anybody but the owner or a superuser
- * cannot say more than what came, when and from whom: what the worker notes on
- * a row is the worker's.  These two may load rows of a dump, as they were.
+ * it came, the orders it names are read, without understanding it where that is
+ * possible, and the worker is woken at the commit.  An insert by anybody but the
+ * owner or a superuser cannot say more than what came, when and from whom: what
+ * the worker notes on a row is the worker's.  These two may load rows of a dump,
+ * as they were.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,6 +30,7 @@
 #include "slots.h"
 #include "stats.h"
 #include "statement.h"
+#include "webhook.h"
 #include "webhook_peek.h"
 
 PG_FUNCTION_INFO_V1(truust_intake);
@@ -91,42 +93,95 @@ is_loaded(Relation rel, HeapTuple tuple)
 		   received_at(rel, tuple) < GetCurrentTransactionStartTimestamp() - USECS_PER_DAY;
 }
 
-/* Columns that the trigger fills in. */
-static const char *const filled[] = {"order_id", "state",  "attempts",	 "next_attempt_at",
-									 "error",	 "source", "received_at"};
+/* Columns that the trigger fills in; the first two of every row that does not say its order. */
+static const char *const filled[] = {"order_id",		"order_ids", "state",  "attempts",
+									 "next_attempt_at", "error",	 "source", "received_at"};
 
 #define N_FILLED ((int) lengthof(filled))
 
-/* What the columns of a row that just came hold; returns how many of them are to be set. */
+/*
+ * The orders that a body names, which say what it waits for and which worker takes
+ * it.  A body that is not plain enough to be looked through is understood, as the worker
+ * will do.
+ */
 static int
-fill_in(Relation rel, HeapTuple tuple, bytea *body, int *columns, Datum *values, bool *nulls)
+find_orders(bytea *body, int64 *ids)
+{
+	TruustWebhook row = {.body = body, .source = TRUUST_FROM_WEBHOOK};
+	bool		  all;
+	int n = truust_webhook_peek(VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body), ids, TRUUST_MAX_EVENTS,
+								&all);
+
+	if (all)
+		return n;
+	truust_webhook_understand(&row);
+	if (row.n_orders == 0)
+		return n;
+	memcpy(ids, row.orders, sizeof(int64) * row.n_orders);
+	return row.n_orders;
+}
+
+/* The first two of these columns. */
+static void
+fill_in_orders(bytea *body, Datum *values, bool *nulls)
+{
+	int64 ids[TRUUST_MAX_EVENTS];
+	int	  n = find_orders(body, ids);
+
+	nulls[0] = n == 0;
+	nulls[1] = n < 2;
+	if (n > 0)
+		values[0] = Int64GetDatum(ids[0]);
+	if (n > 1)
+		values[1] = truust_array_of_ids(ids, n);
+}
+
+/* What those columns of a row that just came hold; returns how many of them are to be set. */
+static int
+fill_in(Relation rel, HeapTuple tuple, bytea *body, Datum *values, bool *nulls)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
-	int64		order_id = 0;
 	bool		isnull;
 	bool		may_say_more = may_load(rel);
 	TimestampTz came = received_at(rel, tuple);
 
-	for (int i = 0; i < N_FILLED; i++)
-	{
-		columns[i] = SPI_fnumber(desc, filled[i]);
-		nulls[i] = false;
-	}
-	(void) heap_getattr(tuple, columns[0], desc, &isnull);
+	(void) heap_getattr(tuple, SPI_fnumber(desc, "order_id"), desc, &isnull);
 	if (may_say_more && !isnull)
 		return 0; /* restored, or one of our own */
-	nulls[0] = !truust_webhook_peek(VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body), &order_id);
-	values[0] = Int64GetDatum(order_id);
+	fill_in_orders(body, values, nulls);
 	if (may_say_more)
-		return 1;
-	values[1] = CStringGetTextDatum("new");
-	values[2] = Int32GetDatum(0);
-	nulls[3] = nulls[4] = true;
-	values[5] = CStringGetTextDatum("webhook");
+		return 2;
+	values[2] = CStringGetTextDatum("new");
+	values[3] = Int32GetDatum(0);
+	nulls[4] = nulls[5] = true;
+	values[6] = CStringGetTextDatum("webhook");
 	/* infinity is no time at which anything comes */
-	values[6] = TimestampTzGetDatum(
+	values[7] = TimestampTzGetDatum(
 		TIMESTAMP_NOT_FINITE(came) ? GetCurrentTransactionStartTimestamp() : came);
 	return N_FILLED;
+}
+
+/* The row with the first n of these columns; an older version's table may lack one. */
+static HeapTuple
+with_columns(Relation rel, HeapTuple tuple, int n, const Datum *values, const bool *nulls)
+{
+	int	  columns[N_FILLED];
+	Datum some_values[N_FILLED];
+	bool  some_nulls[N_FILLED];
+	int	  m = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		columns[m] = SPI_fnumber(RelationGetDescr(rel), filled[i]);
+		if (columns[m] < 0)
+			continue;
+		some_values[m] = values[i];
+		some_nulls[m++] = nulls[i];
+	}
+	if (m == 0)
+		return tuple;
+	return heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), m, columns, some_values,
+									 some_nulls);
 }
 
 /*
@@ -139,10 +194,8 @@ truust_intake(PG_FUNCTION_ARGS)
 	Relation	 rel;
 	HeapTuple	 tuple;
 	bytea		*body;
-	int			 columns[N_FILLED];
 	Datum		 values[N_FILLED] = {0};
-	bool		 nulls[N_FILLED];
-	int			 n;
+	bool		 nulls[N_FILLED] = {false};
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
 		!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
@@ -155,10 +208,7 @@ truust_intake(PG_FUNCTION_ARGS)
 	{
 		if (!is_loaded(rel, tuple))
 			check_size(VARSIZE_ANY_EXHDR(body));
-		n = fill_in(rel, tuple, body, columns, values, nulls);
-		if (n > 0)
-			tuple =
-				heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), n, columns, values, nulls);
+		tuple = with_columns(rel, tuple, fill_in(rel, tuple, body, values, nulls), values, nulls);
 	}
 	truust_worker_wake_at_commit(TRUUST_WORKER_WEBHOOKS);
 	truust_stats_count(TRUUST_EVENTS_RECEIVED, 1);

@@ -45,7 +45,7 @@ truust_retry_webhook(PG_FUNCTION_ARGS)
 {
 	static TruustStatement update = {"UPDATE truust.webhooks SET state = 'retry', attempts = 0, "
 									 "next_attempt_at = pg_catalog.now() "
-									 "WHERE id = $1 AND state <> 'new' RETURNING order_id",
+									 "WHERE id = $1 AND state <> 'new'",
 									 1,
 									 {INT8OID}};
 	Datum				   id = PG_GETARG_DATUM(0);
@@ -53,9 +53,9 @@ truust_retry_webhook(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
+	truust_webhooks_free(DatumGetInt64(id));
 	if (truust_statement_run(&update, &id, NULL, 0) == 0)
 		throw_not_found(DatumGetInt64(id));
-	truust_webhooks_free(order_of_result());
 	truust_owner_leave(&state);
 	SPI_finish();
 	truust_worker_wake_at_commit(TRUUST_WORKER_WEBHOOKS);
@@ -81,10 +81,10 @@ truust_discard_webhook(PG_FUNCTION_ARGS)
 		throw_not_found(0);
 	SPI_connect();
 	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
+	truust_webhooks_free(DatumGetInt64(id));
 	if (truust_statement_run(&delete, &id, NULL, 0) == 0)
 		throw_not_found(DatumGetInt64(id));
 	order_id = order_of_result();
-	truust_webhooks_free(order_id);
 	truust_owner_leave(&state);
 	SPI_finish();
 	ereport(LOG, (errmsg("webhook " INT64_FORMAT " of order " INT64_FORMAT

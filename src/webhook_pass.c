@@ -21,8 +21,14 @@
 #include "webhook.h"
 
 static MemoryContext cxt = NULL; /* of this pass; NULL: nothing was left */
-static HTAB			*orders;	 /* ids; another server's order of the same id waits too */
+static HTAB			*orders;	 /* of LeftOrder */
 static List			*servers;
+
+typedef struct LeftOrder
+{
+	TruustOrderKey key;		/* must be first */
+	bool		   resting; /* because of a server or key that rests */
+} LeftOrder;
 
 void
 truust_pass_restart(void)
@@ -36,7 +42,7 @@ truust_pass_restart(void)
 static void
 begin(void)
 {
-	HASHCTL ctl = {.keysize = sizeof(int64), .entrysize = sizeof(int64)};
+	HASHCTL ctl = {.keysize = sizeof(TruustOrderKey), .entrysize = sizeof(LeftOrder)};
 
 	cxt = AllocSetContextCreate(TopMemoryContext, "truust pass", ALLOCSET_SMALL_SIZES);
 	ctl.hcxt = cxt;
@@ -55,18 +61,48 @@ server_is_left(const char *server)
 	return false;
 }
 
-static bool
-is_left(const TruustWebhook *row)
+/* The place of an order that a row names among those left; NULL: it is not there. */
+static LeftOrder *
+find_order(const TruustWebhook *row, int i, HASHACTION action)
 {
-	return server_is_left(row->server) || hash_search(orders, &row->order_id, HASH_FIND, NULL);
+	TruustOrderKey key;
+	LeftOrder	  *order;
+	bool		   found;
+
+	memset(&key, 0, sizeof(key));
+	key.id = row->orders[i];
+	strlcpy(key.server, row->server, sizeof(key.server));
+	order = hash_search(orders, &key, action, &found);
+	if (order && !found)
+		order->resting = true;
+	return order;
+}
+
+/* A row is left if its server, or an order that it names, is. */
+static void
+hold_row(TruustWebhook *row)
+{
+	row->resting = true;
+	if (server_is_left(row->server))
+		row->fate = TRUUST_FATE_LEFT;
+	for (int i = 0; i < row->n_orders; i++)
+	{
+		LeftOrder *order = find_order(row, i, HASH_FIND);
+
+		if (order == NULL)
+			continue;
+		row->fate = TRUUST_FATE_LEFT;
+		row->resting &= order->resting;
+	}
+	row->resting &= row->fate == TRUUST_FATE_LEFT;
 }
 
 void
 truust_pass_hold(TruustBatch *batch)
 {
 	for (int i = 0; cxt && i < batch->n; i++)
-		if (batch->rows[i].fate == TRUUST_FATE_OPEN && is_left(&batch->rows[i]))
-			batch->rows[i].fate = TRUUST_FATE_LEFT;
+		if (batch->rows[i].fate == TRUUST_FATE_OPEN)
+			hold_row(&batch->rows[i]);
 }
 
 /* To be called in the pass's context. */
@@ -77,27 +113,31 @@ leave_server(const char *server)
 		servers = lappend(servers, pstrdup(server));
 }
 
+static void
+note_row(const TruustWebhook *row)
+{
+	if (truust_rests(row->server, TRUUST_ALL_ROLES))
+		leave_server(row->server);
+	else
+		for (int i = 0; i < row->n_orders; i++)
+			find_order(row, i, HASH_ENTER)->resting &= row->resting;
+}
+
 void
 truust_pass_note(const TruustBatch *batch)
 {
+	MemoryContext old = CurrentMemoryContext;
+
 	for (int i = 0; i < batch->n; i++)
 	{
-		const TruustWebhook *row = &batch->rows[i];
-		MemoryContext		 old;
-
-		if (row->fate != TRUUST_FATE_LEFT)
+		if (batch->rows[i].fate != TRUUST_FATE_LEFT)
 			continue;
 		if (cxt == NULL)
 			begin();
-		if (is_left(row))
-			continue;
-		old = MemoryContextSwitchTo(cxt);
-		if (truust_rests(row->server, TRUUST_ALL_ROLES))
-			leave_server(row->server);
-		else
-			(void) hash_search(orders, &row->order_id, HASH_ENTER, NULL);
-		MemoryContextSwitchTo(old);
+		MemoryContextSwitchTo(cxt);
+		note_row(&batch->rows[i]);
 	}
+	MemoryContextSwitchTo(old);
 }
 
 List *

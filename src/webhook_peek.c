@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * webhook_peek.c
- *		The order that a webhook's body names, read without understanding it.
+ *		The orders that a webhook's body names, read without understanding it.
  *
  * Runs in the transaction of whoever inserts a webhook, on bytes that came
  * from the internet, so it knows only bytes: one pass, no recursion, no
- * allocation, no error.  It finds which order the event waits for; whether the
+ * allocation, no error.  It finds which orders the events belong to; whether the
  * body is JSON at all is found out later, by the worker.
  *
  * Only three places matter: the top object's (or its array's elements') keys,
@@ -13,7 +13,7 @@
  * Everything else is skipped by counting brackets outside strings.  As in
  * jsonb, the last of several equal keys is the one that counts.  Where it
  * cannot tell as the worker will (a key written with escapes, an id that is not
- * plain digits) it finds none rather than another order.
+ * plain digits, an element without one) it says so.
  *
  *-------------------------------------------------------------------------
  */
@@ -234,20 +234,40 @@ scan_event(Scan *s, int64 *id, bool *found)
 	return take(s, '}');
 }
 
-bool
-truust_webhook_peek(const char *body, size_t len, int64 *order_id)
+/* Remember an id once. */
+static bool
+add_id(int64 *ids, int *n, int max, int64 id)
+{
+	for (int i = 0; i < *n; i++)
+		if (ids[i] == id)
+			return true;
+	if (*n == max)
+		return false;
+	ids[(*n)++] = id;
+	return true;
+}
+
+int
+truust_webhook_peek(const char *body, size_t len, int64 *ids, int max, bool *all)
 {
 	Scan s = {body, body + len, false};
-	bool found = false;
+	bool is_array;
+	int	 n = 0;
 
 	if (len >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
 		s.p += 3;
-	if (!take(&s, '['))
+	is_array = take(&s, '[');
+	do
 	{
-		(void) scan_event(&s, order_id, &found);
-		return found && !s.unsure;
-	}
-	while (!found && scan_event(&s, order_id, &found) && !found && take(&s, ','))
-		;
-	return found && !s.unsure;
+		int64 id = 0;
+		bool  found = false;
+
+		*all = scan_event(&s, &id, &found) && found;
+		if (found && !add_id(ids, &n, max, id))
+			*all = false;
+	} while (*all && is_array && take(&s, ','));
+	*all = *all && (!is_array || take(&s, ']'));
+	skip_space(&s);
+	*all = *all && s.p == s.end && !s.unsure;
+	return s.unsure ? 0 : n;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * webhook_peek.h
- *		The order that a webhook's body names, read without understanding it.
+ *		The orders that a webhook's body names, read without understanding it.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,12 +9,14 @@
 #define TRUUST_WEBHOOK_PEEK_H
 
 /*
- * Find the id of the escrow (or order) object of a body, which may be inside
- * an array: a whole number, or a string of digits, from 1 to the largest bigint.
- * Of an array, the first element that has one.  Takes any bytes; time is linear
- * in len, and nothing is allocated.  Returns whether there is one; where the
- * body is not JSON the answer means nothing.
+ * Find the ids of the escrow (or order) objects of a body, which may be inside
+ * an array: each a whole number, or a string of digits, from 1 to the largest
+ * bigint.  ids has room for max of them and gets each once, in the order of the
+ * body.  *all: whether these are all the orders that the worker will find if it
+ * understands the body.  Takes any bytes; time is linear in len (and in max), and
+ * nothing is allocated.  Returns how many there are; where the body is not JSON
+ * the answer means nothing.
  */
-extern bool truust_webhook_peek(const char *body, size_t len, int64 *order_id);
+extern int truust_webhook_peek(const char *body, size_t len, int64 *ids, int max, bool *all);
 
 #endif /* TRUUST_WEBHOOK_PEEK_H */

@@ -42,10 +42,8 @@ typedef struct RowChoice
 static int
 choose_rows(RowChoice *choice, List *left_out)
 {
-	int			 instance;
-	int			 instances;
-	TruustColumn names;
-	ListCell	*lc;
+	int instance;
+	int instances;
 
 	truust_worker_share(&instance, &instances);
 	memset(choice, 0, sizeof(RowChoice));
@@ -54,12 +52,7 @@ choose_rows(RowChoice *choice, List *left_out)
 	choice->values[2] = Int32GetDatum(instances);
 	choice->values[3] = Int32GetDatum(instance);
 	if (left_out != NIL)
-	{
-		truust_column_init(&names, TEXTOID, list_length(left_out));
-		foreach (lc, left_out)
-			truust_column_add_text(&names, lfirst(lc));
-		choice->values[1] = truust_column_array(&names);
-	}
+		choice->values[1] = truust_array_of_texts(left_out);
 	return instances;
 }
 
@@ -90,6 +83,9 @@ read_row(TruustWebhook *row, uint64 i)
 	row->attempts = DatumGetInt32(truust_result(i, 8, &isnull));
 	value = truust_result(i, 9, &isnull);
 	row->order_id = isnull ? 0 : DatumGetInt64(value);
+	row->orders = palloc(sizeof(int64));
+	row->orders[0] = row->order_id;
+	row->n_orders = isnull ? 0 : 1;
 }
 
 /* How many of the n rows make a batch: their bodies, which are not read yet, are in memory together. */
@@ -110,6 +106,16 @@ rows_that_fit(uint64 n)
 	return i;
 }
 
+/* Due rows were chosen by their times, and are tried in the order of their ids. */
+static int
+compare_rows(const void *a, const void *b)
+{
+	int64 x = ((const TruustWebhook *) a)->id;
+	int64 y = ((const TruustWebhook *) b)->id;
+
+	return x < y ? -1 : x > y;
+}
+
 static void
 take_rows(TruustBatch *batch, uint64 n)
 {
@@ -122,6 +128,8 @@ take_rows(TruustBatch *batch, uint64 n)
 	batch->cut = taken < n;
 	for (uint64 i = 0; i < taken; i++)
 		read_row(&batch->rows[i], i);
+	if (batch->due && taken > 1)
+		qsort(batch->rows, taken, sizeof(TruustWebhook), compare_rows);
 	if (n > 0)
 		batch->waiting_exist = DatumGetBool(truust_result(0, 10, &isnull));
 	MemoryContextSwitchTo(old);
@@ -167,7 +175,7 @@ truust_batch_read_due(TruustBatch *batch, int limit)
 	take_rows(batch, truust_statement_run(&due, choice.values, choice.nulls, 0));
 }
 
-/* The open row with this id: both lists are in the order of ids but for due rows, so search. */
+/* The row with this id, which is not far from the one before. */
 static TruustWebhook *
 find_row(TruustBatch *batch, int64 id, int *hint)
 {
@@ -215,50 +223,8 @@ truust_batch_read_again(TruustBatch *batch)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	for (int i = 0; i < batch->n; i++)
-		if (!seen[i])
-			batch->rows[i].fate = TRUUST_FATE_LEFT;
-}
-
-/* All open rows of an order that waits. */
-static void
-let_wait(TruustBatch *batch, int64 order_id, TimestampTz until)
-{
-	for (int i = 0; i < batch->n; i++)
-	{
-		TruustWebhook *row = &batch->rows[i];
-
-		if (row->fate != TRUUST_FATE_OPEN || row->order_id != order_id)
-			continue;
-		row->fate = TRUUST_FATE_WAITS;
-		row->next_attempt_at = until;
-	}
-}
-
-void
-truust_batch_find_waiting(TruustBatch *batch)
-{
-	static TruustStatement look = {
-		"SELECT w.order_id, pg_catalog.max(w.next_attempt_at) FROM truust.webhooks w "
-		"WHERE w.state = 'retry' AND w.order_id = ANY ($1) GROUP BY w.order_id",
-		1,
-		{INT8ARRAYOID}};
-	TruustColumn ids;
-	Datum		 value;
-	uint64		 n;
-	bool		 isnull;
-
-	if (!batch->waiting_exist)
-		return;
-	truust_column_init(&ids, INT8OID, batch->n);
-	for (int i = 0; i < batch->n; i++)
-		if (batch->rows[i].order_id != 0)
-			truust_column_add_int64(&ids, batch->rows[i].order_id);
-	value = truust_column_array(&ids);
-	n = truust_statement_run(&look, &value, NULL, 0);
-	for (uint64 i = 0; i < n; i++)
-		let_wait(batch, DatumGetInt64(truust_result(i, 1, &isnull)),
-				 DatumGetTimestampTz(truust_result(i, 2, &isnull)));
-	SPI_freetuptable(SPI_tuptable);
+		if (!seen[i] && batch->rows[i].fate != TRUUST_FATE_DONE)
+			batch->rows[i].fate = TRUUST_FATE_GONE;
 }
 
 void

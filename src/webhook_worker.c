@@ -32,7 +32,6 @@
 #include "webhook.h"
 #include "worker.h"
 
-#define LEFT_PAUSE 500		/* ms until rows are looked at again whose order was locked */
 #define CHORE_INTERVAL 1000 /* ms between looks at what can wait: retention, overdue orders */
 
 extern PGDLLEXPORT void truust_webhooks_main(Datum arg);
@@ -98,10 +97,10 @@ read_batch(TruustBatch *batch, bool due)
 	old = MemoryContextSwitchTo(batch->cxt);
 	understand(batch);
 	if (!due)
-	{
 		truust_pass_hold(batch);
-		truust_batch_find_waiting(batch);
-	}
+	truust_batch_find_obstacles(batch);
+	for (int i = 0; i < batch->n; i++)
+		(void) truust_row_may_go(batch, &batch->rows[i]);
 	looking = truust_fetch_prepare(batch);
 	MemoryContextSwitchTo(old);
 	return looking;
@@ -182,7 +181,7 @@ time_to_wait(int left, int resting)
 	if (truust_pass_can_go_on())
 		return 0;
 	if (left > resting || (left > 0 && wait < 0))
-		wait = shorter(wait, LEFT_PAUSE);
+		wait = shorter(wait, TRUUST_LEFT_PAUSE);
 	if (!waiting_exist)
 		return wait;
 	truust_worker_begin();
@@ -190,7 +189,7 @@ time_to_wait(int left, int resting)
 	truust_worker_commit();
 	waiting_exist = due >= 0 || wait >= 0;
 	if (due >= 0)
-		wait = shorter(wait, left > 0 ? Max(due, LEFT_PAUSE) : due);
+		wait = shorter(wait, left > 0 ? Max(due, TRUUST_LEFT_PAUSE) : due);
 	return wait;
 }
 
@@ -258,7 +257,7 @@ cycle(void)
 		return -1;
 	}
 	if (due.not_ours || new.not_ours)
-		return LEFT_PAUSE;
+		return TRUUST_LEFT_PAUSE;
 	position = new.full ? new.last_id : 0; /* 0: a new pass from the beginning */
 	if (position != 0 || (due.full && due.left < due.n))
 		return 0;

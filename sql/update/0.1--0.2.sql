@@ -6,6 +6,12 @@
 -- A way that is made dear by enable_seqscan is not worth compiling.
 ALTER FUNCTION truust.measure(text, bigint) SET jit = off;
 
+-- A body may name several orders.
+ALTER TABLE truust.webhooks ADD COLUMN order_ids bigint[];
+DROP INDEX truust.webhooks_waiting;
+CREATE INDEX webhooks_waiting ON truust.webhooks (order_id, id) WHERE state = 'retry';
+CREATE INDEX webhooks_of_several ON truust.webhooks USING gin (order_ids) WITH (fastupdate = off) WHERE order_ids IS NOT NULL;
+
 -- A body given as text is kept in UTF-8.
 CREATE OR REPLACE FUNCTION truust_receive_webhook(body text, event text DEFAULT NULL, headers jsonb DEFAULT NULL)
 RETURNS bigint

@@ -86,21 +86,25 @@ complain(const char *what)
 	abort();
 }
 
-/* The event of a row that names this order, if one does. */
+/* Whether these are the orders that a row's events name. */
 static bool
-names_order(const TruustWebhook *row, int64 order_id)
+names_orders(const TruustWebhook *row, const int64 *ids, int n)
 {
-	for (int i = 0; i < row->n_events; i++)
-		if (row->events[i].order_id == order_id)
-			return true;
-	return false;
+	if (row->n_orders != n)
+		return false;
+	for (int i = 0; i < n; i++)
+		if (row->orders[i] != ids[i])
+			return false;
+	return true;
 }
 
-/* What is understood must be of one piece, and no other order than the one that was seen on arrival. */
+/* What is understood must be of one piece, and of no other orders than those that were seen on arrival. */
 static void
 check_row(const TruustWebhook *row, const char *body, size_t size)
 {
-	int64 seen;
+	int64 seen[TRUUST_MAX_EVENTS];
+	bool  all;
+	int	  n = truust_webhook_peek(body, size, seen, TRUUST_MAX_EVENTS, &all);
 
 	if (row->fate == TRUUST_FATE_DEAD)
 	{
@@ -113,8 +117,8 @@ check_row(const TruustWebhook *row, const char *body, size_t size)
 	for (int i = 0; i < row->n_events; i++)
 		if (row->events[i].body == NULL || row->events[i].order_id <= 0)
 			complain("an event without an order");
-	if (truust_webhook_peek(body, size, &seen) && !names_order(row, seen))
-		complain("on arrival another order was read than the worker understands");
+	if (all && !names_orders(row, seen, n))
+		complain("on arrival other orders were read than the worker understands");
 }
 
 static void

@@ -11,14 +11,21 @@
 
 #include "webhook_peek.h"
 
+#define MAX 3
+
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int64 id = 0;
+	int64 ids[MAX];
+	bool  all;
+	int	  n = truust_webhook_peek((const char *) data, size, ids, MAX, &all);
 
-	if (truust_webhook_peek((const char *) data, size, &id) && id <= 0)
+	if (n < 0 || n > MAX || (all && n == 0))
 		abort();
+	for (int i = 0; i < n; i++)
+		if (ids[i] <= 0)
+			abort();
 	return 0;
 }

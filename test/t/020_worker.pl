@@ -202,6 +202,42 @@ $t->sql('SELECT pg_reload_conf()');
 ok($t->wait_for(q{(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'truust webhooks') = 3}), 'truust.workers takes effect at once');
 $t->sql(lives(30000, 3000));
 lived(30000, 3000, 'three workers');
+
+# A body of orders of two workers, one of whom is busy with another order: nobody goes past what the other has not come to.
+$t->sql(<<~'SQL');
+	CREATE TABLE door ();
+	CREATE FUNCTION wait_for_door(e truust_event) RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		WHILE to_regclass('public.door') IS NOT NULL LOOP PERFORM pg_sleep(0.02); END LOOP;
+	END $$;
+	SELECT truust_on('order.failed', 'wait_for_door(truust_event)');
+	SQL
+for my $case ([ 'the second', 1, 0 ], [ 'the first', 0, 1 ])
+{
+	my ($which, $first_share, $second_share) = @$case;
+	my ($first, $second, $busy, $free) = map {
+		my ($share, $offset) = @$_;
+		$t->sql("SELECT id FROM generate_series(40000, 41000) id WHERE (hashint8(id) & 2147483647) % 3 = $share ORDER BY id OFFSET $offset LIMIT 1");
+	} [ $first_share, 0 ], [ $second_share, 0 ], [ 1, 1 ], [ 0, 1 ];
+	my $both = sub {
+		my ($one, $other) = @_;
+		return qq{SELECT truust_receive_webhook('[{"escrow": {"id": $first, "status": "$one"}}, {"escrow": {"id": $second, "status": "$other"}}]'::text);};
+	};
+
+	$t->sql('CREATE TABLE IF NOT EXISTS door ()');
+	$t->sql(event($busy, 'FAILURE'));
+	ok($t->wait_for(q{EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'truust webhooks' AND wait_event = 'PgSleep')}), "$which is another worker's, who is busy");
+	$t->sql(event($second, 'PUBLISHED') . event($first, 'PUBLISHED') . $both->('ACCEPTED', 'ACCEPTED') . event($second, 'PENDING_VALIDATE') . event($first, 'PENDING_VALIDATE'));
+	$t->sql(event($free, 'PUBLISHED'));
+	ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $free)"), 'the other goes on');
+	is($t->sql("SELECT count(*) FROM truust.events WHERE order_id IN ($first, $second) AND status <> 'PUBLISHED'"), 0, '... but not past what it shares');
+	$t->sql('DROP TABLE door');
+	ok($t->wait_for($EMPTY), 'until he is free');
+	is($t->sql("SELECT string_agg(DISTINCT events, ' and ') FROM (SELECT string_agg(status || ' ' || outcome, ', ' ORDER BY id) AS events FROM truust.events WHERE order_id IN ($first, $second) GROUP BY order_id) o"),
+		'PUBLISHED applied, ACCEPTED applied, PENDING_VALIDATE applied', 'each order\'s events are applied in their order');
+	$t->sql("DELETE FROM truust.orders; DELETE FROM truust.events");
+}
+$t->sql(q{SELECT truust_off('order.failed', 'wait_for_door(truust_event)')});
 $t->sql('ALTER SYSTEM RESET truust.workers');
 $t->sql('SELECT pg_reload_conf()');
 ok($t->wait_for(q{(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'truust webhooks') = 1}), 'and so do fewer');

@@ -56,7 +56,7 @@ sub differences
 	return (map({ "has     $_" } grep { !$should->{$_} } sort keys %$is), map({ "has not $_" } grep { !$is->{$_} } sort keys %$should));
 }
 
-# All rows of all of the extension's tables, by table.
+# All rows of all of the extension's tables, by table; columns that are new are null in old rows.
 sub rows
 {
 	my ($database) = @_;
@@ -64,7 +64,7 @@ sub rows
 
 	for my $table (split /\n/, $t->sql(q{SELECT relname FROM pg_class WHERE relnamespace = 'truust'::regnamespace AND relkind = 'r'}, database => $database))
 	{
-		$rows{$table} = $t->sql("SELECT to_jsonb(t) FROM truust.$table t ORDER BY to_jsonb(t)::text", database => $database);
+		$rows{$table} = $t->sql("SELECT jsonb_strip_nulls(to_jsonb(t)) FROM truust.$table t ORDER BY to_jsonb(t)::text", database => $database);
 	}
 	return \%rows;
 }
