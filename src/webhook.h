@@ -292,8 +292,11 @@ extern void truust_batch_apply(TruustBatch *batch);
 
 #define TRUUST_LEFT_PAUSE 500 /* ms until rows are looked at again that were left */
 
-/* Write the fates that are written. */
+/* Write the fates that are written; a row that somebody is changing is LEFT. */
 extern void truust_batch_write_fates(TruustBatch *batch);
+
+/* Lock those rows (in the order of their ids) that nobody has locked, and say which; returns how many. */
+extern int truust_rows_lock(TruustWebhook **rows, int n, bool *locked);
 
 /* For who takes a row out of the way: those behind it can be tried at once. */
 extern void truust_webhooks_free(int64 id);

@@ -326,6 +326,23 @@ conclude(TruustBatch *batch, Piece *piece)
 		(void) truust_row_may_go(batch, piece->rows[i]);
 }
 
+/* Rows of a piece that somebody has locked, and may keep for long, are left; the others need not wait for them again. */
+static bool
+leave_locked(Piece *piece, const ErrorData *edata)
+{
+	bool *locked;
+
+	if (edata->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE || piece->current || piece->in_tables)
+		return false;
+	locked = palloc(sizeof(bool) * piece->n);
+	if (truust_rows_lock(piece->rows, piece->n, locked) == piece->n)
+		return false;
+	for (int i = 0; i < piece->n; i++)
+		if (!locked[i])
+			piece->rows[i]->fate = TRUUST_FATE_LEFT;
+	return true;
+}
+
 /* How many to try next, after a piece failed: up to the culprit where it is known. */
 static int
 smaller(const Piece *piece)
@@ -349,8 +366,14 @@ static bool
 take_failure(TruustBatch *batch, Piece *piece, ErrorData *edata, int *size, int *again)
 {
 	reopen(piece);
-	if (piece->again && (*again)++ < MAX_REPEATS)
+	if (leave_locked(piece, edata))
+		return false; /* without those */
+	if ((piece->again || piece->changed) && (*again)++ < MAX_REPEATS)
+	{
+		if (piece->changed)
+			truust_batch_read_again(batch);
 		return false; /* what was in the way is visible now */
+	}
 	if (piece->n > 1)
 	{
 		*size = smaller(piece);

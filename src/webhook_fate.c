@@ -179,6 +179,61 @@ write_orders(const TruustWebhook *row)
 	truust_statement_run(&update, values, NULL, 0);
 }
 
+int
+truust_rows_lock(TruustWebhook **rows, int n, bool *locked)
+{
+	static TruustStatement lock = {"SELECT w.id FROM truust.webhooks w WHERE w.id = ANY ($1) AND "
+								   "w.state <> 'dead' ORDER BY w.id FOR UPDATE SKIP LOCKED",
+								   1,
+								   {INT8ARRAYOID}};
+	TruustColumn		   ids;
+	Datum				   value;
+	uint64				   found;
+	int					   j = 0;
+	bool				   isnull;
+
+	truust_column_init(&ids, INT8OID, n);
+	for (int i = 0; i < n; i++)
+		truust_column_add_int64(&ids, rows[i]->id);
+	value = truust_column_array(&ids);
+	found = truust_statement_run(&lock, &value, NULL, 0);
+	for (int i = 0; i < n; i++)
+	{
+		locked[i] =
+			(uint64) j < found && DatumGetInt64(truust_result(j, 1, &isnull)) == rows[i]->id;
+		j += locked[i];
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return j;
+}
+
+/*
+ * Of the rows whose fate is to be written, those that somebody is changing (an operator
+ * who has not committed yet) stay as they are, and all behind them.
+ */
+static void
+leave_locked(TruustBatch *batch)
+{
+	TruustWebhook **rows = palloc(sizeof(TruustWebhook *) * Max(batch->n, 1));
+	bool		   *locked = palloc(sizeof(bool) * Max(batch->n, 1));
+	int				n = 0;
+
+	for (int i = 0; i < batch->n; i++)
+		if (batch->rows[i].fate >= TRUUST_FATE_WAITS)
+			rows[n++] = &batch->rows[i];
+	if (n == 0 || truust_rows_lock(rows, n, locked) == n)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		bool resting;
+
+		if (locked[i] && !truust_row_is_behind_left(batch, rows[i], &resting))
+			continue;
+		rows[i]->fate = TRUUST_FATE_LEFT;
+		(void) truust_row_may_go(batch, rows[i]);
+	}
+}
+
 /* A due row that is left would stand before all others that are due, who knows how many; so it waits. */
 static void
 put_off(TruustBatch *batch)
@@ -211,6 +266,7 @@ truust_batch_write_fates(TruustBatch *batch)
 	int dead = 0;
 
 	put_off(batch);
+	leave_locked(batch);
 	update_rows(batch);
 	for (int i = 0; i < batch->n; i++)
 	{
