@@ -132,7 +132,7 @@ CREATE INDEX webhooks_dead ON truust.webhooks (id) WHERE state = 'dead';
 COMMENT ON TABLE truust.webhooks IS 'Intake: webhooks that came and are not applied yet, and the dead letters among them.';
 COMMENT ON COLUMN truust.webhooks.event IS 'event as the sender called it; NULL: read from the body';
 COMMENT ON COLUMN truust.webhooks.body IS 'body as it came, byte for byte';
-COMMENT ON COLUMN truust.webhooks.server IS 'foreign server it belongs to; NULL: truust.server';
+COMMENT ON COLUMN truust.webhooks.server IS 'foreign server it belongs to: the one that the insert names, else the one that truust.server named then';
 COMMENT ON COLUMN truust.webhooks.order_id IS 'order that the body names (the first, if it is an array), read on arrival; NULL where none could be read';
 COMMENT ON COLUMN truust.webhooks.state IS 'new; retry (failed, waits for next_attempt_at, or behind another event of its order); dead (a person must look)';
 COMMENT ON COLUMN truust.webhooks.error IS 'why the last attempt failed';

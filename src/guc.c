@@ -92,11 +92,21 @@ static const IntSetting int_settings[] = {
 	 &truust_naptime, 5000, 10, INT_MAX / 2, PGC_SUSET, GUC_UNIT_MS},
 	{NULL}};
 
+/* The name of a server is no longer than any other. */
+static bool
+check_server(char **newval, void **extra, GucSource source)
+{
+	if (*newval == NULL || strlen(*newval) < NAMEDATALEN)
+		return true;
+	GUC_check_errdetail("The name of a server has no more than %d bytes.", NAMEDATALEN - 1);
+	return false;
+}
+
 void
 truust_guc_init(void)
 {
 	DefineCustomStringVariable("truust.server", "Foreign server that calls use.", NULL,
-							   &truust_server, "truust", PGC_USERSET, 0, NULL, NULL, NULL);
+							   &truust_server, "truust", PGC_USERSET, 0, check_server, NULL, NULL);
 	DefineCustomEnumVariable("truust.webhook_trust", "What a webhook's body is worth.",
 							 "fetch: the body only says which order to look at; body: the receiver "
 							 "has authenticated the sender.",

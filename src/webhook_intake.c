@@ -93,9 +93,10 @@ is_loaded(Relation rel, HeapTuple tuple)
 		   received_at(rel, tuple) < GetCurrentTransactionStartTimestamp() - USECS_PER_DAY;
 }
 
-/* Columns that the trigger fills in; the first two of every row that does not say its order. */
-static const char *const filled[] = {"order_id",		"order_ids", "state",  "attempts",
-									 "next_attempt_at", "error",	 "source", "received_at"};
+/* Columns that the trigger fills in; the first three of every row that does not say its order. */
+static const char *const filled[] = {"order_id", "order_ids", "server",
+									 "state",	 "attempts",  "next_attempt_at",
+									 "error",	 "source",	  "received_at"};
 
 #define N_FILLED ((int) lengthof(filled))
 
@@ -136,6 +137,20 @@ fill_in_orders(bytea *body, Datum *values, bool *nulls)
 		values[1] = truust_array_of_ids(ids, n);
 }
 
+/* The server that a row belongs to, a name like all others: no longer than one can be. */
+static Datum
+server_of(Relation rel, HeapTuple tuple)
+{
+	bool  isnull;
+	Datum value = heap_getattr(tuple, SPI_fnumber(RelationGetDescr(rel), "server"),
+							   RelationGetDescr(rel), &isnull);
+	char *name = isnull ? truust_server : TextDatumGetCString(value);
+	int	  len = strlen(name);
+
+	return PointerGetDatum(
+		cstring_to_text_with_len(name, pg_mbcliplen(name, len, Min(len, NAMEDATALEN - 1))));
+}
+
 /* What those columns of a row that just came hold; returns how many of them are to be set. */
 static int
 fill_in(Relation rel, HeapTuple tuple, bytea *body, Datum *values, bool *nulls)
@@ -149,14 +164,15 @@ fill_in(Relation rel, HeapTuple tuple, bytea *body, Datum *values, bool *nulls)
 	if (may_say_more && !isnull)
 		return 0; /* restored, or one of our own */
 	fill_in_orders(body, values, nulls);
+	values[2] = server_of(rel, tuple);
 	if (may_say_more)
-		return 2;
-	values[2] = CStringGetTextDatum("new");
-	values[3] = Int32GetDatum(0);
-	nulls[4] = nulls[5] = true;
-	values[6] = CStringGetTextDatum("webhook");
+		return 3;
+	values[3] = CStringGetTextDatum("new");
+	values[4] = Int32GetDatum(0);
+	nulls[5] = nulls[6] = true;
+	values[7] = CStringGetTextDatum("webhook");
 	/* infinity is no time at which anything comes */
-	values[7] = TimestampTzGetDatum(
+	values[8] = TimestampTzGetDatum(
 		TIMESTAMP_NOT_FINITE(came) ? GetCurrentTransactionStartTimestamp() : came);
 	return N_FILLED;
 }

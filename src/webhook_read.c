@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -63,6 +64,15 @@ copy_varlena(Datum value)
 	return PG_DETOAST_DATUM_COPY(value);
 }
 
+/* A name no longer than one can be: in a row of an older version it is as it came. */
+static char *
+name_of(const char *text)
+{
+	int len = strlen(text);
+
+	return pnstrdup(text, pg_mbcliplen(text, len, Min(len, NAMEDATALEN - 1)));
+}
+
 /* Row i of SPI_tuptable, in the current memory context. */
 static void
 read_row(TruustWebhook *row, uint64 i)
@@ -77,7 +87,7 @@ read_row(TruustWebhook *row, uint64 i)
 	row->event = truust_result_text(i, 3);
 	row->body = copy_varlena(truust_result(i, 4, &isnull));
 	server = truust_result_text(i, 5);
-	row->server = server ? server : pstrdup(truust_server);
+	row->server = name_of(server ? server : truust_server);
 	row->source = truust_source_of(truust_result_text(i, 6));
 	row->received_at = DatumGetTimestampTz(truust_result(i, 7, &isnull));
 	row->attempts = DatumGetInt32(truust_result(i, 8, &isnull));

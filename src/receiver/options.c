@@ -50,7 +50,7 @@ static const OptionRow option_rows[] = {
 	{"dsn", OPTION_TEXT, AT(dsn), NULL, 0, 0, "CONNINFO",
 	 "libpq connection string or URI, without a password; default: PG* environment"},
 	{"server", OPTION_TEXT, AT(server), NULL, 0, 0, "NAME",
-	 "foreign server that the webhooks belong to; default: what truust.server is for the worker"},
+	 "foreign server that the webhooks belong to; default: what truust.server is for its role"},
 	{"spool", OPTION_TEXT, AT(spool), NULL, 0, 0, "DIR",
 	 "keep bodies here while the database is away"},
 	{"spool-limit", OPTION_BYTES, AT(spool_limit), "1G", 16 * KIB, INT64_MAX / 2, "SIZE",

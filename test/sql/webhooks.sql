@@ -112,6 +112,19 @@ SELECT truust_receive_webhook('{"escrow": {"id": 17, "status": "REJECTED"}}') > 
 RESET truust.server;
 CALL truust_drain();
 SELECT id, server, status FROM truust.orders WHERE id = 17 ORDER BY server;
+-- A row belongs to the server that truust.server names when it is inserted, whoever applies it.
+SET truust.server = 'four';
+INSERT INTO truust.webhooks (body) VALUES ('{"escrow": {"id": 17, "status": "ACCEPTED"}}'), ('{"payin": {}}') RETURNING server;
+DELETE FROM truust.webhooks WHERE order_id IS NULL;
+SET truust.server = 'three';
+CALL truust_drain();
+RESET truust.server;
+SELECT id, server, status FROM truust.orders WHERE id = 17 ORDER BY server;
+-- Nobody makes a name longer than one can be, or leaves half a character of it.
+INSERT INTO truust.webhooks (server, body) VALUES (repeat('é', 40), '{"escrow": {"id": 25, "status": "PUBLISHED"}}') RETURNING octet_length(server), server = repeat('é', 31) AS whole;
+CALL truust_drain();
+SELECT octet_length(server), server = repeat('é', 31) AS whole FROM truust.orders WHERE id = 25;
+DO $$ BEGIN PERFORM set_config('truust.server', repeat('x', 64), false); END $$;
 --
 -- The intake refuses only what is too large.
 --
