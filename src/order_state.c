@@ -27,7 +27,8 @@
  * Every status that is not final may go to CANCELLED, REJECTED or RELEASED:
  * nothing follows a final status, so it cannot be older than one that is not.
  * BLOCKED_RELEASE goes back to what it was before, which is the one place
- * where a status of a lower rank is news.
+ * where a status of a lower rank is news.  A status that is not known here has
+ * no place: what lies behind the one before it is not news after it either.
  *
  * Knows nothing of the server but its basic types.
  *
@@ -113,8 +114,8 @@ truust_order_state_verdict_after(const char *previous, const char *from, const c
 	TruustVerdict	  verdict = truust_order_state_verdict(from, to);
 	const OrderState *a = find_state(from);
 
-	if (verdict == TRUUST_MOVE && a && a->rank == RANK_BLOCKED && find_state(previous) &&
-		truust_order_state_verdict(previous, to) == TRUUST_STALE)
+	if (verdict == TRUUST_MOVE && from && (a == NULL || a->rank == RANK_BLOCKED) &&
+		find_state(previous) && truust_order_state_verdict(previous, to) == TRUUST_STALE)
 		return TRUUST_STALE;
 	return verdict;
 }

@@ -25,7 +25,7 @@ extern TruustVerdict truust_order_state_verdict(const char *from, const char *to
 /*
  * The same for an order whose status before from was previous (NULL: not
  * known): an order that was blocked goes back to that status, not to an
- * earlier one.
+ * earlier one; nor does one whose status is not known here.
  */
 extern TruustVerdict truust_order_state_verdict_after(const char *previous, const char *from,
 													  const char *to);

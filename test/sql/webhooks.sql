@@ -192,4 +192,10 @@ SELECT event, status, previous_status, outcome FROM history WHERE order_id = 22;
 SELECT truust_receive_webhook(format('{"escrow": {"id": 21, "status": "%s"}}', repeat(c, 1000)), repeat(E'\x01', 1000)) > 0 AS received FROM unnest(ARRAY['\u0001', '\u0002']) c;
 CALL truust_drain();
 SELECT length(event), length(status), length(previous_status), outcome FROM history WHERE order_id = 21;
+-- What comes late is known as such by the status before one that is not known here.
+INSERT INTO truust.webhooks (body) SELECT convert_to(format('{"escrow": {"id": %s, "status": "%s"}}', o, s), 'UTF8')
+  FROM (VALUES (23, 'ACCEPTED'), (23, 'ON_THE_MOON'), (23, 'PUBLISHED'), (23, 'PENDING_VALIDATE'), (24, 'RELEASED'), (24, 'ON_THE_MOON'), (24, 'PENDING_RELEASE')) x (o, s);
+CALL truust_drain();
+SELECT event, order_id, status, previous_status, outcome FROM history WHERE order_id IN (23, 24);
+SELECT * FROM orders WHERE id IN (23, 24);
 TRUNCATE truust.webhooks, truust.orders, truust.payins, truust.payouts, truust.events RESTART IDENTITY;
