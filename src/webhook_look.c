@@ -293,8 +293,15 @@ add_ask(struct TruustLooking *looking, TruustLook *look, Party *account, AskKind
 static void
 add_look(struct TruustLooking *looking, TruustLook *look)
 {
-	Party *account = choose_account(looking, look->key.server, look->role);
+	Party *account;
 
+	if (truust_rests(look->key.server, TRUUST_ALL_ROLES))
+	{
+		look->error = "the server is left alone for a while";
+		look->later = true;
+		return;
+	}
+	account = choose_account(looking, look->key.server, look->role);
 	if (account->stop)
 	{
 		look->error = account->error;

@@ -55,6 +55,18 @@ $t->sim(POST => "orders/$last/pay", { outcome => 'confirmed' });
 ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $last AND status = 'PUBLISHED')"), 'one that the API does not know keeps no other from being found');
 is($t->sql('SELECT status FROM truust.orders WHERE id = 424242'), 'PUBLISHED', 'and stays as it was');
 
+# A server that is away is asked once and left alone, however many orders are overdue there.
+$t->sql(<<~'SQL');
+	CREATE SERVER nowhere FOREIGN DATA WRAPPER truust OPTIONS (base_url 'http://127.0.0.1:1/2.0', connect_timeout '500');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER nowhere OPTIONS (secret_key 'sk_stage_x');
+	INSERT INTO truust.orders (id, server, status, status_at, watch_from)
+		SELECT i, 'nowhere', 'PUBLISHED', now() - interval '1 day', now() - interval '1 day' FROM generate_series(1, 2000) i;
+	SQL
+ok($t->wait_for(q{NOT EXISTS (SELECT FROM truust.orders WHERE server = 'nowhere' AND watch_from < now() - interval '1 hour')}), 'many orders of a server that is away');
+my $tries = () = slurp_file($node->logfile) =~ /looking at orders of server "nowhere" failed/g;
+cmp_ok($tries, '<=', 3, '... it is left alone when it does not answer');
+$t->sql(q{DELETE FROM truust.orders WHERE server = 'nowhere'});
+
 # What truust_sync_orders() lists goes over many pages; an order that was created before is looked at by itself.
 $t->sql('ALTER SYSTEM SET truust.sync_interval = 0');
 $t->sql('SELECT pg_reload_conf()');
