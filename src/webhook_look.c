@@ -407,6 +407,24 @@ is_wanted(const Ask *ask, const TruustAnswer *answer)
 	return resource == NULL || is_payment_of(resource, id);
 }
 
+static bool
+is_object(const TruustAnswer *answer)
+{
+	return answer->whole && JB_ROOT_IS_OBJECT(answer->whole);
+}
+
+/* Whether no payment was shown, and asking again would not show one. */
+static bool
+shows_none(const Ask *ask, const TruustAnswer *answer)
+{
+	bool answered = answer->status >= 200 && answer->status < 300;
+
+	if (ask->look->need_payment)
+		return answered && says_none(answer);
+	return answered ||
+		   (answer->kind == TRUUST_REFUSED && answer->status != 401 && is_object(answer));
+}
+
 /*
  * Whether an answer says something about what was asked; else *answer gets an
  * error.  A payment that only a body speaks of is not worth one: there is none
@@ -415,13 +433,11 @@ is_wanted(const Ask *ask, const TruustAnswer *answer)
 static bool
 has_sense(const Ask *ask, TruustAnswer *answer)
 {
-	bool answered = answer->status >= 200 && answer->status < 300;
-
 	if (answer->status == 404)
-		return answer->whole && JB_ROOT_IS_OBJECT(answer->whole);
+		return is_object(answer);
 	if (is_wanted(ask, answer))
 		return true;
-	if (ask->kind != ASK_ORDER && answered && (!ask->look->need_payment || says_none(answer)))
+	if (ask->kind != ASK_ORDER && shows_none(ask, answer))
 	{
 		answer->kind = TRUUST_OK;
 		answer->resource = NULL;

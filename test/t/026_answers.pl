@@ -218,6 +218,19 @@ for my $none ('[]', '{}', '{"data":[]}', '{"data":null}', '{"data":{"id":5,"stat
 	no_rules();
 }
 
+for my $case ([ 403, '{"message":"No."}', 'is refused' ], [ 422, '{"message":"No."}', 'is refused' ])
+{
+	my ($status, $body, $name) = @$case;
+
+	$id = orders(1, 'PUBLISHED');
+	rule(operation => 'getOrderPayin', do => 'status', status => $status, body => $body);
+	webhook($id, 'PUBLISHED', ', "payin": {"id": 5, "status": "CONFIRMED"}');
+	ok($t->wait_for("$EMPTY OR EXISTS (SELECT FROM truust.webhooks WHERE attempts > 0)"), "a payin that $name ($status)");
+	is(status($id), 'PUBLISHED', '... the order is where the API has it');
+	no_rules();
+	$t->sql('TRUNCATE truust.webhooks');
+}
+
 # ---------------------------------------------------------------- nothing to do
 
 $t->sql(q{CREATE SERVER nowhere FOREIGN DATA WRAPPER truust OPTIONS (base_url 'http://127.0.0.1:1/2.0', connect_timeout '500');
