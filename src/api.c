@@ -147,8 +147,8 @@ throw_failure(TruustCall *call, const TruustAnswer *answer)
 
 /* The caller's part of what a call brings: its errors, too, say which of many it was. */
 static void
-hand_over(Call *call, const TruustAnswer *answer, void (*done)(int i, Jsonb *resource, void *arg),
-		  void *arg)
+hand_over(TruustCall *call, const TruustAnswer					*answer,
+		  void (*done)(int i, Jsonb *resource, void *arg), void *arg)
 {
 	ErrorContextCallback context = {error_context_stack, name_request, call};
 
