@@ -239,7 +239,7 @@ check_ids(const TruustSignature *signature, const bool *nulls, int n)
 	for (int i = 0; i < n; i++)
 		if (nulls[i])
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-							errmsg("%ss of truust_%ss must not hold nulls",
+							errmsg("parameter \"%ss\" of truust_%ss() must not hold nulls",
 								   signature->parameters[0].name, signature->endpoint->name),
 							errdetail("Element %d of %d is null. Nothing was sent.", i + 1, n)));
 }

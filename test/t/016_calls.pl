@@ -124,7 +124,7 @@ my %special = (
 	getOrderPayin => { order_id => sub { order('PUBLISHED') } },
 	getOrderPayout => { order_id => sub { order('PENDING_VALIDATE') } },
 	createPayin => { type => 'REDSYS_V2' },
-	createPayout => { order_id => sub { order('ACCEPTED') }, type => 'WALLET' },
+	createPayout => { order_id => sub { order('ACCEPTED') }, type => 'BANKWIRE' },
 	refundPayin => { amount => '0.10' },
 	cancelPreAuth => { payin_id => sub { payin(order('DRAFT'), 'authorized') } },
 	requestToPay => { payin_id => sub { payin(order('DRAFT'), undef) } },
@@ -328,7 +328,7 @@ for (
 	like($err, qr/ERROR:  $sqlstate: .*$words/, $argument);
 }
 for ([ 'truust_get_order(NULL)', 'order_id' ], [ 'truust_create_order(NULL, 1)', 'name' ], [ q{truust_get_customer('')}, 'customer_uuid' ],
-	[ q{truust_get_customer('..')}, 'customer_uuid' ], [ 'truust_get_orders(ARRAY[1, NULL])', 'order_id' ], [ 'truust_charge_direct_link(NULL)', 'payin_id' ])
+	[ q{truust_get_customer('..')}, 'customer_uuid' ], [ 'truust_get_orders(ARRAY[1, NULL])', 'order_ids' ], [ 'truust_charge_direct_link(NULL)', 'payin_id' ])
 {
 	my ($call, $parameter) = @$_;
 	my ($out, $err) = $node->run("SELECT $call");

@@ -188,7 +188,7 @@ is(value(q{SELECT count(*) FROM truust_get_orders('{}')}), 0, 'none');
 is(value('SELECT count(*) FROM truust_get_orders(NULL)'), 0, 'NULL is none');
 $sim->clear;
 ($out, $err) = $node->run("SELECT id FROM truust_get_orders(ARRAY[$first, NULL])");
-like($err, qr/ERROR:  22004: order_ids of truust_get_orders must not hold nulls\nDETAIL:  Element 2 of 2 is null/, 'a null among them is refused');
+like($err, qr/ERROR:  22004: parameter "order_ids" of truust_get_orders\(\) must not hold nulls\nDETAIL:  Element 2 of 2 is null/, 'a null among them is refused');
 is(($sim->count)[0], 0, '... before anything is sent');
 ($out, $err) = $node->run("SELECT id FROM truust_get_orders(ARRAY[$first, 1, $last])", "SELECT id FROM truust_get_orders(ARRAY[$last])");
 like($err, qr/ERROR:  P0002: /, 'one that is not there is an error');
