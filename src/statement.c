@@ -11,11 +11,98 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "lib/stringinfo.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 
 #include "statement.h"
+
+/* The table of requests when truust_has_role_oids() last looked at it, and what it saw; forgotten when it changes. */
+static Oid	requests = InvalidOid;
+static bool has_role_oids;
+
+static void
+on_invalidation(Datum arg, Oid relation)
+{
+	if (relation == InvalidOid || relation == requests)
+		requests = InvalidOid;
+}
+
+bool
+truust_has_role_oids(void)
+{
+	static bool registered = false;
+	Oid			schema;
+	Oid			relation;
+
+	if (!registered)
+		CacheRegisterRelcacheCallback(on_invalidation, (Datum) 0);
+	registered = true;
+	if (OidIsValid(requests))
+		return has_role_oids;
+	schema = get_namespace_oid("truust", true);
+	relation = OidIsValid(schema) ? get_relname_relid("requests", schema) : InvalidOid;
+	has_role_oids = get_attnum(relation, "role_oid") != InvalidAttrNumber;
+	requests = relation;
+	return has_role_oids;
+}
+
+/*
+ * The same for what follows in this transaction.  Where they have not, somebody
+ * may be giving it to them right now, and is waited for.
+ */
+static bool
+has_role_oids_from_here(void)
+{
+	if (!truust_has_role_oids() && OidIsValid(requests))
+		LockRelationOid(requests, AccessShareLock);
+	return truust_has_role_oids();
+}
+
+/* The text for tables with role_oid, or for those without. */
+static char *
+text_for(const char *sql, bool by_oid)
+{
+	StringInfoData text;
+	const char	  *open;
+
+	initStringInfo(&text);
+	for (; (open = strstr(sql, "{{")) != NULL; sql = strstr(open, "}}") + 2)
+	{
+		const char *middle = strchr(open, '|');
+		const char *close = strstr(open, "}}");
+
+		appendBinaryStringInfo(&text, sql, open - sql);
+		if (by_oid)
+			appendBinaryStringInfo(&text, open + 2, middle - open - 2);
+		else
+			appendBinaryStringInfo(&text, middle + 1, close - middle - 1);
+	}
+	appendStringInfoString(&text, sql);
+	return text.data;
+}
+
+static void
+prepare(TruustStatement *statement)
+{
+	bool	   varies = strstr(statement->sql, "{{") != NULL;
+	bool	   by_oid = varies && has_role_oids_from_here();
+	char	  *sql = text_for(statement->sql, by_oid);
+	SPIPlanPtr plan = SPI_prepare(sql, statement->n, statement->types);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	statement->plan = plan;
+	statement->varies = varies;
+	statement->by_oid = by_oid;
+	pfree(sql);
+}
 
 uint64
 truust_statement_run(TruustStatement *statement, Datum *values, const bool *nulls, long limit)
@@ -24,16 +111,13 @@ truust_statement_run(TruustStatement *statement, Datum *values, const bool *null
 	MemoryContext cxt = CurrentMemoryContext;
 	int			  result;
 
-	if (statement->plan == NULL)
+	if (statement->plan && statement->varies && statement->by_oid != has_role_oids_from_here())
 	{
-		SPIPlanPtr plan = SPI_prepare(statement->sql, statement->n, statement->types);
-
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-		if (SPI_keepplan(plan) != 0)
-			elog(ERROR, "SPI_keepplan failed");
-		statement->plan = plan;
+		SPI_freeplan(statement->plan);
+		statement->plan = NULL;
 	}
+	if (statement->plan == NULL)
+		prepare(statement);
 	for (int i = 0; nulls && i < statement->n; i++)
 		null_chars[i] = nulls[i] ? 'n' : ' ';
 
@@ -61,6 +145,15 @@ truust_result_text(uint64 i, int column)
 	if (SPI_gettypeid(SPI_tuptable->tupdesc, column) == NAMEOID)
 		return pstrdup(NameStr(*DatumGetName(value)));
 	return TextDatumGetCString(value);
+}
+
+Oid
+truust_result_oid(uint64 i, int column)
+{
+	bool  isnull;
+	Datum value = truust_result(i, column, &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(value);
 }
 
 void
