@@ -1,6 +1,29 @@
 -- State of the extension.  Users read these through the privileges of
 -- truust_grant(); only the extension's own C code writes them, but for the
 -- intake, which takes rows from whoever may insert webhooks.
+--
+-- Rows that belong to a role do so by role_oid, which the server makes of the
+-- name when that is written.  Dumps leave it out, so that where they are restored
+-- it is made of the name again.
+
+CREATE FUNCTION truust.role_oid(role name)
+RETURNS oid
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'truust_role_oid';
+COMMENT ON FUNCTION truust.role_oid(name) IS 'The role that is called so, NULL if there is none. Called immutable because what a row got of it when it was written stays.';
+
+CREATE FUNCTION truust.role_name(role_oid oid, role name)
+RETURNS name
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'truust_role_name_sql';
+COMMENT ON FUNCTION truust.role_name(oid, name) IS 'The name that a row of a role should give, where it gives the second one: the role''s present name; pg_dropped_ with its OID and that name, if it is gone; for rows of no role (NULL) that name.';
+
+CREATE TABLE truust.roles_seen (
+    digest bigint NOT NULL,
+    since timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE truust.roles_seen IS 'One row: the roles that the cluster had when the names in all rows were last brought up to date. When it has others, that is done again.';
+COMMENT ON COLUMN truust.roles_seen.digest IS 'a digest of their OIDs and names';
 
 CREATE TABLE truust.homes (
     home uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
@@ -41,6 +64,7 @@ CREATE TABLE truust.orders (
     looked_at timestamptz,
     watch_from timestamptz NOT NULL DEFAULT pg_catalog.now(),
     digests bytea NOT NULL DEFAULT '',
+    role_oid oid GENERATED ALWAYS AS (truust.role_oid(role)) STORED,
     PRIMARY KEY (id, server)
 ) WITH (fillfactor = 80);
 CREATE INDEX orders_unfinished ON truust.orders (watch_from) WHERE NOT finished;
@@ -52,6 +76,7 @@ COMMENT ON COLUMN truust.orders.previous_status IS 'status before the last chang
 COMMENT ON COLUMN truust.orders.finished IS 'whether no further change is expected';
 COMMENT ON COLUMN truust.orders.value IS 'amount in units of the currency (not in cents)';
 COMMENT ON COLUMN truust.orders.role IS 'role whose call first noted the order; its key is used to look at it again';
+COMMENT ON COLUMN truust.orders.role_oid IS 'OID of role, by which the row belongs to it whatever it is called by now; NULL: there is no such role';
 COMMENT ON COLUMN truust.orders.noted_at IS 'when this table first knew the order';
 COMMENT ON COLUMN truust.orders.status_at IS 'when the status last changed here';
 COMMENT ON COLUMN truust.orders.updated_at IS 'when anything was last written here';
@@ -144,12 +169,14 @@ CREATE TABLE truust.handlers (
     role name NOT NULL,
     search_path text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    role_oid oid GENERATED ALWAYS AS (truust.role_oid(role)) STORED,
     PRIMARY KEY (event, handler)
 );
 COMMENT ON TABLE truust.handlers IS 'Functions that truust_on() registered.';
 COMMENT ON COLUMN truust.handlers.event IS 'event that it is called for; * for all';
 COMMENT ON COLUMN truust.handlers.handler IS 'signature of the function, with its schema';
 COMMENT ON COLUMN truust.handlers.role IS 'role that registered it, and whose rights it runs with';
+COMMENT ON COLUMN truust.handlers.role_oid IS 'OID of role, by which the row belongs to it whatever it is called by now; NULL: there is no such role';
 COMMENT ON COLUMN truust.handlers.search_path IS 'search_path of the registering session, in force while it runs';
 
 CREATE TABLE truust.requests (
@@ -178,13 +205,15 @@ CREATE TABLE truust.requests (
     attachment_row jsonb,
     done_state text CHECK (done_state IN ('pending', 'done', 'dead')),
     done_attempts integer NOT NULL DEFAULT 0,
-    done_error text
+    done_error text,
+    role_oid oid GENERATED ALWAYS AS (truust.role_oid(role)) STORED
 );
 COMMENT ON TABLE truust.requests IS 'Outbox: requests that truust_enqueue() and attached tables left for the worker. A role sees its own rows.';
 COMMENT ON COLUMN truust.requests.operation IS 'SQL function that is called, without truust_';
 COMMENT ON COLUMN truust.requests.args IS 'its parameters, by name';
 COMMENT ON COLUMN truust.requests.key IS 'idempotency key: unique for each role';
-COMMENT ON COLUMN truust.requests.role IS 'role that enqueued it, whose key it is sent with';
+COMMENT ON COLUMN truust.requests.role IS 'role that enqueued it, whose key it is sent with; pg_dropped_ with its OID and its name if it was dropped since';
+COMMENT ON COLUMN truust.requests.role_oid IS 'OID of role, by which the row belongs to it whatever it is called by now; NULL: there is no such role';
 COMMENT ON COLUMN truust.requests.server IS 'foreign server that it is sent to';
 COMMENT ON COLUMN truust.requests.state IS 'queued; sending (claimed); done; failed (refused by the API); uncertain (may have been executed, a person must look)';
 COMMENT ON COLUMN truust.requests.attempts IS 'times that it was sent, without those that the API put off (429, 503, no connection)';
@@ -223,12 +252,14 @@ CREATE TABLE truust.attachments (
     role name NOT NULL,
     search_path text NOT NULL,
     index_name text,
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    role_oid oid GENERATED ALWAYS AS (truust.role_oid(role)) STORED
 );
 COMMENT ON TABLE truust.attachments IS 'Merchant tables that truust_attach() ties to orders.';
 COMMENT ON COLUMN truust.attachments.relation IS 'the attached table';
 COMMENT ON COLUMN truust.attachments.key_columns IS 'columns of its primary key, by which a row is found again';
 COMMENT ON COLUMN truust.attachments.args IS 'parameters of create_order, each with the column that it is taken from';
 COMMENT ON COLUMN truust.attachments.role IS 'role that attached it: requests are sent with its key, and the table is written with its rights; empty: detached, and kept while requests that came of it are not over';
+COMMENT ON COLUMN truust.attachments.role_oid IS 'OID of role, by which the row belongs to it whatever it is called by now; NULL: there is no such role';
 COMMENT ON COLUMN truust.attachments.search_path IS 'search_path of the attaching session, in force while the table is written';
 COMMENT ON COLUMN truust.attachments.index_name IS 'index on the order''s id that truust_attach() made, and truust_detach() drops';

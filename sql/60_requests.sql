@@ -1,7 +1,7 @@
 -- The outbox: requests that exist if, and only if, the transaction that left
 -- them commits, and that the worker sends after it.
 
-CREATE UNIQUE INDEX requests_key ON truust.requests (role, key) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX requests_key ON truust.requests (role_oid, key) WHERE key IS NOT NULL;
 CREATE INDEX requests_queued ON truust.requests (server, role, next_attempt_at, id) WHERE state = 'queued';
 CREATE INDEX requests_sending ON truust.requests (next_attempt_at, id) WHERE state = 'sending';
 CREATE INDEX requests_groups ON truust.requests (sequence_group, id)
@@ -49,7 +49,7 @@ COMMENT ON EVENT TRIGGER truust_guard_drop IS 'Keeps pending requests of the tru
 -- A role sees its own rows; who may repeat requests sees all of them.
 ALTER TABLE truust.requests ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_requests ON truust.requests FOR SELECT
-    USING (role = CURRENT_USER);
+    USING (role_oid = (SELECT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid));
 CREATE POLICY all_requests ON truust.requests FOR SELECT
     USING ((SELECT pg_catalog.has_function_privilege(CURRENT_USER, '@extschema@.truust_retry_request(bigint)', 'EXECUTE')));
 
@@ -60,6 +60,6 @@ CREATE VIEW truust.visible_requests WITH (security_barrier) AS
       FROM truust.requests AS r
            CROSS JOIN LATERAL (SELECT CASE r.operation WHEN 'create_order' THEN r.response ->> 'id' ELSE r.args ->> 'order_id' END) AS t (id)
            CROSS JOIN LATERAL (SELECT CASE WHEN t.id ~ '^[0-9]{1,18}$' THEN t.id::bigint END) AS n (order_id)
-     WHERE r.role = CURRENT_USER
+     WHERE r.role_oid = (SELECT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid)
         OR (SELECT pg_catalog.has_function_privilege(CURRENT_USER, '@extschema@.truust_retry_request(bigint)', 'EXECUTE'));
 COMMENT ON VIEW truust.visible_requests IS 'The requests that the current role may see: its own, and all if it may repeat them. What truust.pending and truust.dead_letters are made of.';

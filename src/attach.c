@@ -42,7 +42,7 @@
 #include "compat.h"
 #include "credentials.h"
 #include "owner.h"
-#include "statement.h"
+#include "role_name.h"
 
 PG_FUNCTION_INFO_V1(truust_attach);
 PG_FUNCTION_INFO_V1(truust_detach);
@@ -347,10 +347,9 @@ end_attachment(int64 id)
 static void
 check_may_detach(const TruustAttachment *attachment)
 {
-	Oid role = get_role_oid(attachment->role, true);
-
 	if (!truust_owns_relation(attachment->relation, GetUserId()) &&
-		!(OidIsValid(role) && has_privs_of_role(GetUserId(), role)))
+		!(truust_role_exists(attachment->role_oid) &&
+		  has_privs_of_role(GetUserId(), attachment->role_oid)))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(attachment->relation));
 }
 

@@ -29,7 +29,6 @@
 
 #include "attach_map.h"
 #include "json.h"
-#include "statement.h"
 
 #define OPERATION "create_order"
 
@@ -132,6 +131,7 @@ truust_attachment_read(uint64 row)
 	attachment->role = truust_result_text(row, 9);
 	attachment->search_path = truust_result_text(row, 10);
 	attachment->index_name = truust_result_text(row, 11);
+	attachment->role_oid = truust_result_oid(row, 12);
 	return attachment;
 }
 

@@ -14,6 +14,7 @@
 
 #include "attach.h"
 #include "endpoint.h"
+#include "statement.h"
 
 /* One parameter of create_order and the column that it is taken from. */
 typedef struct TruustMapping
@@ -38,6 +39,7 @@ typedef struct TruustAttachment
 	char		  *link;
 	char		  *server;
 	char		  *role; /* "": detached, kept for the requests that came of it */
+	Oid			   role_oid;
 	char		  *search_path;
 	char		  *index_name; /* index that truust_attach made, or NULL */
 } TruustAttachment;
@@ -46,7 +48,7 @@ typedef struct TruustAttachment
 #define TRUUST_ATTACHMENT_COLUMNS                                                                  \
 	"a.id, a.relation::pg_catalog.oid, a.key_columns, a.args, a.order_id_column, "                 \
 	"a.status_column, "                                                                            \
-	"a.link_column, a.server, a.role, a.search_path, a.index_name"
+	"a.link_column, a.server, a.role, a.search_path, a.index_name, " TRUUST_ROLE_OID("a")
 
 /* Read row i of the last SPI result, selected with the columns above. */
 extern TruustAttachment *truust_attachment_read(uint64 row);

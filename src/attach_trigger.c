@@ -30,8 +30,8 @@
 #include "attach_map.h"
 #include "compat.h"
 #include "owner.h"
+#include "role_name.h"
 #include "slots.h"
-#include "statement.h"
 #include "wire.h"
 
 PG_FUNCTION_INFO_V1(truust_attached);
@@ -59,7 +59,8 @@ static TruustStatement insert_query = {
 	"INSERT INTO truust.requests (operation, args, role, server, search_path, attachment_id, "
 	"attachment_row)"
 	" SELECT 'create_order', v.args, $3, $4, $5, $6, v.key"
-	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS v (args, key)",
+	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS v (args, key)"
+	" RETURNING " TRUUST_ROLE_OID("requests"),
 	6,
 	{JSONBARRAYOID, JSONBARRAYOID, NAMEOID, TEXTOID, TEXTOID, INT8OID}};
 
@@ -334,6 +335,7 @@ enqueue_rows(const TruustAttachment *attachment, uint64 n)
 	TruustColumn	args;
 	TruustColumn	keys;
 	Datum			values[6];
+	char		   *role;
 	TruustRoleState state;
 	bool			isnull;
 
@@ -351,12 +353,16 @@ enqueue_rows(const TruustAttachment *attachment, uint64 n)
 	}
 	values[0] = truust_column_array(&args);
 	values[1] = truust_column_array(&keys);
-	values[2] = DirectFunctionCall1(namein, CStringGetDatum(attachment->role));
+	role = truust_role_name(attachment->role_oid, attachment->role);
+	values[2] = DirectFunctionCall1(namein, CStringGetDatum(role));
 	values[3] = CStringGetTextDatum(attachment->server);
 	values[4] = CStringGetTextDatum(attachment->search_path);
 	values[5] = Int64GetDatum(attachment->id);
 	truust_owner_enter(&state, TRUUST_OWNER_INSERTS);
 	truust_statement_run(&insert_query, values, NULL, 0);
+	if (truust_role_exists(attachment->role_oid))
+		truust_role_check_written(attachment->role_oid, truust_result_oid(0, 1));
+	SPI_freetuptable(SPI_tuptable);
 	truust_owner_leave(&state);
 	truust_worker_wake_at_commit(TRUUST_WORKER_REQUESTS);
 }

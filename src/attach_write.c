@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -19,7 +18,7 @@
 #include "attach_map.h"
 #include "json.h"
 #include "owner.h"
-#include "statement.h"
+#include "role_name.h"
 
 /* Run a statement of ours on a merchant's table; returns the number of rows. */
 static uint64
@@ -29,7 +28,7 @@ run_as_role(const TruustAttachment *attachment, const char *sql, int n, Oid *typ
 	int				result;
 	uint64			rows;
 
-	truust_role_enter(&state, attachment->role, attachment->search_path);
+	truust_role_enter(&state, attachment->role_oid, attachment->role, attachment->search_path);
 	result = SPI_execute_with_args(sql, n, types, values, NULL, false, 0);
 	if (result < 0)
 		elog(ERROR, "could not write to an attached table: %s", SPI_result_code_string(result));
@@ -278,8 +277,7 @@ update_attachment(const TruustAttachment *attachment, Datum *values)
 	Oid	  types[3] = {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
 	char *sql;
 
-	if (get_rel_name(attachment->relation) == NULL ||
-		!OidIsValid(get_role_oid(attachment->role, true)))
+	if (get_rel_name(attachment->relation) == NULL || !truust_role_exists(attachment->role_oid))
 		return;
 	if (!(has_column(attachment, attachment->status) && has_column(attachment, attachment->link)) &&
 		!concerns(attachment, values[0]))

@@ -74,6 +74,13 @@ on_invalidation(Datum arg, Oid relation)
 			table->relation = InvalidOid;
 }
 
+/* A generated column of ours whose value stays what it is. */
+static bool
+stays(const TruustTable *table, Form_pg_attribute att)
+{
+	return table->stays && strcmp(NameStr(att->attname), table->stays) == 0;
+}
+
 /* Whether the columns that are not given take care of themselves, that is, of being NULL. */
 static bool
 has_plain_columns(const TruustTable *table, TupleDesc desc)
@@ -85,8 +92,9 @@ has_plain_columns(const TruustTable *table, TupleDesc desc)
 
 		for (int j = 0; j < table->n; j++)
 			given = given || table->attnums[j] == att->attnum;
-		if (att->attgenerated ||
-			(!given && !table->update_only && (att->atthasdef || att->attnotnull)))
+		if (given || stays(table, att))
+			continue;
+		if (att->attgenerated || (!table->update_only && (att->atthasdef || att->attnotnull)))
 			return false;
 	}
 	return true;

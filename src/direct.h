@@ -25,6 +25,7 @@ typedef struct TruustTable
 	int			n;		/* columns that are given; an identity column gets its number by itself */
 	const char *columns[TRUUST_MAX_COLUMNS];
 	bool		update_only;
+	const char *stays;	  /* a generated column that depends on nothing that is written, or NULL */
 	int			n_checks; /* check constraints of ours, which hold for whatever is written */
 
 	/* found at first use, forgotten when the table changes */

@@ -99,8 +99,9 @@ note_result(const TruustSignature *signature, const TruustAccount *account, Json
 	switch (signature->resource)
 	{
 		case TRUUST_AN_ORDER:
-			truust_orders_note(account->server_name, account->userid, resource, TRUUST_FROM_CALL,
-							   expect);
+			truust_orders_note(account->server_name, account->userid,
+							   GetUserNameFromId(account->userid, false), resource,
+							   TRUUST_FROM_CALL, expect);
 			break;
 		case TRUUST_A_PAYIN:
 			truust_payins_note(account->server_name, resource, order_id);

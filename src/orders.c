@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -26,6 +27,7 @@
 #include "direct.h"
 #include "orders.h"
 #include "owner.h"
+#include "role_name.h"
 #include "slots.h"
 #include "statement.h"
 
@@ -307,6 +309,15 @@ truust_order_move(TruustOrder *order, const char *status)
 	order->moved = true;
 }
 
+void
+truust_order_take_role(TruustOrder *order, Oid role, const char *name)
+{
+	if (order->role)
+		return;
+	order->role = truust_role_name(role, name);
+	order->takes_role = true;
+}
+
 /* ---- orders, without a plan ---- */
 
 /* Columns of truust.orders that are written. */
@@ -317,6 +328,7 @@ enum
 	ORDER_NOTED_AT,
 	ORDER_WATCH_FROM,
 	ORDER_ROLE,
+	ORDER_ROLE_OID,
 	ORDER_LOOKED_AT,
 	ORDER_STATUS_AT,
 	ORDER_STATUS,
@@ -328,13 +340,14 @@ enum
 	N_ORDER_COLUMNS = ORDER_FIELDS + TRUUST_N_ORDER_FIELDS
 };
 
-static TruustTable orders_table = {"orders",
-								   true,
-								   N_ORDER_COLUMNS,
-								   {"id", "server", "noted_at", "watch_from", "role", "looked_at",
-									"status_at", "status", "previous_status", "finished", "digests",
-									"updated_at", "name", "value", "currency", "tag", "metadata",
-									"buyer_link", "seller_link"}};
+static TruustTable orders_table = {
+	"orders",
+	true,
+	N_ORDER_COLUMNS,
+	{"id",		 "server",	  "noted_at",	"watch_from", "role",
+	 "role_oid", "looked_at", "status_at",	"status",	  "previous_status",
+	 "finished", "digests",	  "updated_at", "name",		  "value",
+	 "currency", "tag",		  "metadata",	"buyer_link", "seller_link"}};
 
 /* An order's row as it will be; replace: which of it an update writes. */
 typedef struct OrderRow
@@ -352,6 +365,19 @@ pack_digests(const TruustOrder *order)
 											  order->n_digests * sizeof(uint64));
 }
 
+/* The role by name, and by OID as the column would be generated: the server does that for SQL only. */
+static void
+fill_role(OrderRow *row, const TruustOrder *order)
+{
+	Oid role = order->takes_role ? get_role_oid(order->role, true) : InvalidOid;
+
+	namestrcpy(&row->role, order->takes_role ? order->role : "");
+	row->values[ORDER_ROLE] = NameGetDatum(&row->role);
+	row->values[ORDER_ROLE_OID] = ObjectIdGetDatum(role);
+	row->nulls[ORDER_ROLE] = !order->takes_role;
+	row->nulls[ORDER_ROLE_OID] = !OidIsValid(role);
+}
+
 static void
 fill_row(OrderRow *row, const TruustOrder *order)
 {
@@ -363,8 +389,7 @@ fill_row(OrderRow *row, const TruustOrder *order)
 	row->values[ORDER_NOTED_AT] = row->values[ORDER_WATCH_FROM] = now;
 	row->values[ORDER_LOOKED_AT] = row->values[ORDER_UPDATED_AT] = now;
 	row->values[ORDER_STATUS_AT] = TimestampTzGetDatum(order->status_at);
-	namestrcpy(&row->role, order->role ? order->role : "");
-	row->values[ORDER_ROLE] = NameGetDatum(&row->role);
+	fill_role(row, order);
 	row->values[ORDER_STATUS] = CStringGetTextDatum(order->status);
 	if (order->previous_status)
 		row->values[ORDER_PREVIOUS_STATUS] = CStringGetTextDatum(order->previous_status);
@@ -372,10 +397,9 @@ fill_row(OrderRow *row, const TruustOrder *order)
 	row->values[ORDER_DIGESTS] = PointerGetDatum(pack_digests(order));
 	memcpy(&row->values[ORDER_FIELDS], order->fields, sizeof(order->fields));
 
-	row->nulls[ORDER_ROLE] = order->role == NULL;
 	row->nulls[ORDER_LOOKED_AT] = order->looked_at == 0;
 	row->nulls[ORDER_PREVIOUS_STATUS] = order->previous_status == NULL;
-	row->replace[ORDER_ROLE] = order->role != NULL;
+	row->replace[ORDER_ROLE] = row->replace[ORDER_ROLE_OID] = order->takes_role;
 	row->replace[ORDER_LOOKED_AT] = order->looked_at != 0;
 	row->replace[ORDER_STATUS_AT] = order->moved;
 	for (int i = ORDER_STATUS; i <= ORDER_UPDATED_AT; i++)
@@ -473,7 +497,7 @@ add_order(TruustColumn *columns, const TruustOrder *order)
 	truust_column_add_text(&columns[COL_PREVIOUS], order->previous_status);
 	truust_column_add(&columns[COL_FINISHED],
 					  BoolGetDatum(truust_order_state_finished(order->status)), false);
-	truust_column_add_text(&columns[COL_ROLE], order->role);
+	truust_column_add_text(&columns[COL_ROLE], order->takes_role ? order->role : NULL);
 	truust_column_add(&columns[COL_DIGESTS], PointerGetDatum(pack_digests(order)), false);
 	truust_column_add(&columns[COL_MOVED], BoolGetDatum(order->moved), false);
 	truust_column_add(&columns[COL_LOOKED], BoolGetDatum(order->looked_at != 0), false);
@@ -507,8 +531,7 @@ write_orders_by_sql(TruustOrder **orders, long n)
 		N_COLUMNS, ORDER_ARGS};
 	static TruustStatement update = {
 		"UPDATE truust.orders o SET status = u.status, previous_status = u.previous_status, "
-		"finished = u.finished, role = coalesce(o.role, u.role::pg_catalog.name), digests = "
-		"u.digests, "
+		"finished = u.finished, digests = u.digests, "
 		"status_at = CASE WHEN u.moved THEN pg_catalog.clock_timestamp() ELSE o.status_at END, "
 		"looked_at = CASE WHEN u.looked THEN pg_catalog.now() ELSE o.looked_at END, updated_at = "
 		"pg_catalog.now(), "
@@ -519,6 +542,11 @@ write_orders_by_sql(TruustOrder **orders, long n)
 		"seller_link = coalesce(u.seller_link, o.seller_link) "
 		"FROM " ORDER_ROWS " WHERE o.id = u.id AND o.server = u.server",
 		N_COLUMNS, ORDER_ARGS};
+	/* by itself: a name that is written again may be another role's by now */
+	static TruustStatement take_role = {
+		"UPDATE truust.orders o SET role = u.role::pg_catalog.name FROM " ORDER_ROWS
+		" WHERE o.id = u.id AND o.server = u.server AND o.role IS NULL AND u.role IS NOT NULL",
+		N_COLUMNS, ORDER_ARGS};
 	TruustColumn new_rows[N_COLUMNS];
 	TruustColumn old_rows[N_COLUMNS];
 
@@ -527,7 +555,10 @@ write_orders_by_sql(TruustOrder **orders, long n)
 	for (long i = 0; i < n; i++)
 		add_order(orders[i]->exists ? old_rows : new_rows, orders[i]);
 	if (old_rows[0].n > 0)
+	{
 		run_over_columns(&update, old_rows);
+		run_over_columns(&take_role, old_rows);
+	}
 	return new_rows[0].n == 0 || run_over_columns(&insert, new_rows) == (uint64) new_rows[0].n;
 }
 
@@ -935,7 +966,8 @@ truust_payments_expect(bool payouts, const char *server, int64 id)
 typedef struct OrderNote
 {
 	const char	*server;
-	char		*role;
+	Oid			 role;
+	const char	*role_name;
 	int64		 id;
 	Jsonb		*resource;
 	TruustSource source;
@@ -978,7 +1010,7 @@ note_known_order(const OrderNote *note, const char *status)
 
 	truust_orders_load(set);
 	before = order->status;
-	order->role = order->role ? order->role : note->role;
+	truust_order_take_role(order, note->role, note->role_name);
 	if (truust_order_state_verdict_after(order->previous_status, before, status) != TRUUST_STALE)
 	{
 		truust_order_take_fields(order, note->resource);
@@ -1025,13 +1057,14 @@ truust_orders_prepare(void)
 static bool
 note_new_order(const OrderNote *note, const char *status)
 {
-	TruustOrder		order = {.key.id = note->id, .role = note->role};
+	TruustOrder		order = {.key.id = note->id};
 	TruustHistory	history;
 	OrderRow		row;
 	TruustRoleState state;
 	bool			noted;
 
 	strlcpy(order.key.server, note->server, sizeof(order.key.server));
+	truust_order_take_role(&order, note->role, note->role_name);
 	truust_order_take_fields(&order, note->resource);
 	truust_order_move(&order, status);
 	fill_row(&row, &order);
@@ -1119,16 +1152,18 @@ note_safely(void (*f)(void *), void *arg)
 }
 
 void
-truust_orders_note(const char *server, Oid role, Jsonb *resource, TruustSource source,
-				   TruustExpect expect)
+truust_orders_note(const char *server, Oid role, const char *role_name, Jsonb *resource,
+				   TruustSource source, TruustExpect expect)
 {
-	OrderNote note = {.server = server, .resource = resource, .source = source, .expect = expect};
+	OrderNote note = {.server = server,
+					  .role = role,
+					  .role_name = role_name,
+					  .resource = resource,
+					  .source = source,
+					  .expect = expect};
 
 	if (resource && truust_json_get_int64(resource, "id", &note.id))
-	{
-		note.role = GetUserNameFromId(role, false);
 		note_safely(note_order, &note);
-	}
 	else if (expect == TRUUST_NEW_PREPARED)
 		close_tables();
 }

@@ -41,7 +41,8 @@ typedef enum TruustExpect
 /*
  * Note an order that a write call or a deferred request returned, in the
  * current transaction, through the state machine.  resource: the order as the
- * API gave it (without an id it is ignored).  role: whose call it was.
+ * API gave it (without an id it is ignored).  role: whose call it was, role_name:
+ * what that role is, or was, called.
  * expect: whether anybody knows it yet (a wrong guess costs a dead row).  Runs
  * with the rights of the owner of truust.orders whoever calls.  Writes a row
  * of truust.events (source 'call' or 'request') if the status is new.  Sends
@@ -50,8 +51,8 @@ typedef enum TruustExpect
  * transaction's isolation, it notes nothing: the call was made, an error here would
  * have it made again, and its webhook will tell.
  */
-extern void truust_orders_note(const char *server, Oid role, Jsonb *resource, TruustSource source,
-							   TruustExpect expect);
+extern void truust_orders_note(const char *server, Oid role, const char *role_name, Jsonb *resource,
+							   TruustSource source, TruustExpect expect);
 
 /*
  * Get ready for the note of a new order, while the API is at work on it: open the tables.
@@ -111,6 +112,7 @@ typedef struct TruustOrder
 	char		   *status; /* NULL: not known yet */
 	char		   *previous_status;
 	char		   *role;
+	bool			takes_role; /* it had none */
 	TimestampTz		status_at;
 	int				n_digests;
 	uint64			digests[TRUUST_MAX_DIGESTS]; /* oldest first */
@@ -143,6 +145,9 @@ extern void truust_order_set_digests(TruustOrder *order, bytea *packed);
 extern void truust_order_add_digest(TruustOrder *order, uint64 digest);
 extern bool truust_order_has_digest(const TruustOrder *order, uint64 digest);
 extern void truust_order_drop_digest(TruustOrder *order, uint64 digest);
+
+/* Who noted it, if nobody has yet: a role, and what it is or was called. */
+extern void truust_order_take_role(TruustOrder *order, Oid role, const char *name);
 
 /* Move to a status (which it may have already). */
 extern void truust_order_move(TruustOrder *order, const char *status);

@@ -81,11 +81,11 @@ typedef struct TruustPace
 typedef struct TruustLane
 {
 	char		  *server;
-	char		  *role;
+	char		  *role; /* what it was called when the lane was made */
+	Oid			   role_oid;
 	TruustPace	  *pace;
 	int64		   paused_until; /* trouble with the account itself */
 	int			   troubles;
-	Oid			   userid;
 	TimestampTz	   last_at; /* where the last claim stopped; 0: at the end */
 	int64		   last_id;
 	TimestampTz	   horizon; /* rows never tried are due until then, whatever the clock says */
@@ -93,8 +93,8 @@ typedef struct TruustLane
 	MemoryContext  account_context;
 } TruustLane;
 
-/* The lane of a server and role, made if need be; lives as long as the process. */
-extern TruustLane *truust_lane(const char *server, const char *role);
+/* The lane of a server and role (its OID and name), made if need be; lives as long as the process. */
+extern TruustLane *truust_lane(const char *server, Oid role_oid, const char *role);
 
 /* All lanes that this process has met. */
 extern List *truust_lanes(void);
@@ -365,6 +365,7 @@ typedef struct TruustEnd
 	int64		   id;
 	bool		   done; /* else failed */
 	char		  *server;
+	Oid			   role_oid;
 	char		  *role;
 	TruustResource resource_kind;
 	bool		   is_write;

@@ -11,6 +11,10 @@
  * freed by what ends the one before it: only the process that works on the
  * outbox does either, so that the two cannot cross.
  *
+ * A lane's rows are found by the name of its role and belong to it by the role's OID.
+ * Rows of another role, which was renamed or dropped since, get the name that
+ * they should have, and with it another lane.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -30,6 +34,7 @@
 #include "guc.h"
 #include "outbox.h"
 #include "pause.h"
+#include "role_name.h"
 #include "stats.h"
 #include "worker.h"
 
@@ -39,7 +44,7 @@
 #define ROW_COLUMNS                                                                                \
 	"r.id, r.operation, r.args, r.role, r.server, r.attempts, r.fence, r.looks, r.created_at, "    \
 	"r.sent_at, r.marker, r.sequence_group, r.on_done, r.search_path, r.attachment_id, "           \
-	"r.attachment_row"
+	"r.attachment_row, " TRUUST_ROLE_OID("r")
 
 enum
 {
@@ -59,6 +64,7 @@ enum
 	COL_SEARCH_PATH,
 	COL_ATTACHMENT_ID,
 	COL_ATTACHMENT_ROW,
+	COL_ROLE_OID,
 	COL_WAITS,
 	COL_NEXT_ATTEMPT_AT,
 	COL_CTID
@@ -106,6 +112,15 @@ static TruustStatement park_query = {
 	1,
 	{INT8ARRAYOID}};
 
+/* Of two requests of one role with one key, which only a restored dump can bring about, the other one counts. */
+static TruustStatement rename_query = {
+	"UPDATE truust.requests r SET role = truust.role_name(r.role_oid, r.role)"
+	" WHERE r.id = ANY ($1) AND r.role_oid IS DISTINCT FROM truust.role_oid(r.role)"
+	" AND (r.role_oid IS NOT NULL OR NOT EXISTS ("
+	"SELECT FROM truust.requests k WHERE k.role_oid = truust.role_oid(r.role) AND k.key = r.key))",
+	1,
+	{INT8ARRAYOID}};
+
 static TruustStatement next_due_query = {
 	"SELECT r.next_attempt_at, r.attempts = 0 AND r.next_attempt_at <= r.created_at"
 	" FROM truust.requests r"
@@ -144,6 +159,7 @@ read_row(TruustFlight *flight, uint64 row)
 	MemoryContext old = MemoryContextSwitchTo(flight->context);
 	char		 *operation = truust_field_text(row, COL_OPERATION);
 	char		 *marker;
+	Oid			  role_oid;
 
 	flight->id = DatumGetInt64(truust_field(row, COL_ID));
 	flight->endpoint = truust_endpoint_find(operation);
@@ -162,8 +178,9 @@ read_row(TruustFlight *flight, uint64 row)
 	if (!truust_field_isnull(row, COL_ATTACHMENT_ID))
 		flight->attachment_id = DatumGetInt64(truust_field(row, COL_ATTACHMENT_ID));
 	flight->attachment_row = truust_field_jsonb(row, COL_ATTACHMENT_ROW);
-	flight->lane =
-		truust_lane(truust_field_text(row, COL_SERVER), truust_field_text(row, COL_ROLE));
+	role_oid = truust_result_oid(row, COL_ROLE_OID);
+	flight->lane = truust_lane(truust_field_text(row, COL_SERVER), role_oid,
+							   truust_role_name(role_oid, truust_field_text(row, COL_ROLE)));
 	MemoryContextSwitchTo(old);
 }
 
@@ -186,10 +203,12 @@ load_account(void *arg)
 {
 	TruustLane *lane = arg;
 
-	lane->userid = get_role_oid(lane->role, false);
+	if (!truust_role_exists(lane->role_oid))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("role \"%s\" does not exist", lane->role)));
 	if (lane->account == NULL)
 	{
-		const TruustAccount *account = truust_account_get(lane->server, lane->userid);
+		const TruustAccount *account = truust_account_get(lane->server, lane->role_oid);
 
 		lane->account_context =
 			AllocSetContextCreate(TopMemoryContext, "truust lane account", ALLOCSET_SMALL_SIZES);
@@ -362,6 +381,40 @@ typedef struct Claim
 	TruustFlight **flights;
 } Claim;
 
+/* The row belongs to the lane's role, not to another one that had its name. */
+static bool
+is_of_lane(const TruustLane *lane, uint64 row)
+{
+	return truust_result_oid(row, COL_ROLE_OID) == lane->role_oid;
+}
+
+/*
+ * Of n rows, give those that are not the lane's the name of the role that they
+ * belong to; returns how many are.  *more: there is something to do for others.
+ */
+static int
+sort_out(const TruustLane *lane, int n, bool *more, bool *wrote)
+{
+	SPITupleTable *rows = SPI_tuptable;
+	TruustColumn   ids;
+	Datum		   value;
+
+	truust_column_init(&ids, INT8OID, n);
+	for (int i = 0; i < n; i++)
+		if (!is_of_lane(lane, i))
+			truust_column_add_int64(&ids, DatumGetInt64(truust_field(i, COL_ID)));
+	if (ids.n == 0)
+		return n;
+	lanes_stale = true;
+	if (lane->role_oid != get_role_oid(lane->role, true))
+		*more = true; /* the lane is not of the present role of that name */
+	value = truust_column_array(&ids);
+	if (truust_has_role_oids() && truust_outbox_run(&rename_query, &value) > 0)
+		*more = *wrote = true;
+	SPI_tuptable = rows;
+	return n - ids.n;
+}
+
 /*
  * A request that could not be looked up is claimed only when it will be sent
  * at once: what is claimed and not sent when the process dies counts as
@@ -445,17 +498,18 @@ static int
 claim_lane(TruustLane *lane, int limit, int slots, bool *more, bool *wrote)
 {
 	Claim claim = {0};
-	int	  n;
+	int	  n = select_due(lane, limit);
+	int	  n_own = sort_out(lane, n, more, wrote);
 
-	if (!ensure_account(lane, wrote))
+	if ((n_own == 0 && n > 0) || !ensure_account(lane, wrote))
 		return 0;
-	n = select_due(lane, limit);
 	claim.slots = slots;
 	claim.claimed = palloc(sizeof(int64) * Max(n, 1));
 	claim.parked = palloc(sizeof(int64) * Max(n, 1));
 	claim.flights = palloc(sizeof(TruustFlight *) * Max(n, 1));
 	for (int i = 0; i < n; i++)
-		consider(&claim, i);
+		if (is_of_lane(lane, i))
+			consider(&claim, i);
 
 	if (n == limit)
 		*more = true;
@@ -498,7 +552,8 @@ refresh_lanes(void)
 	known_lanes = NIL;
 	for (int i = 0; i < n; i++)
 	{
-		TruustLane *lane = truust_lane(truust_field_text(i, 1), truust_field_text(i, 2));
+		char	   *role = truust_field_text(i, 2);
+		TruustLane *lane = truust_lane(truust_field_text(i, 1), get_role_oid(role, true), role);
 
 		lane->last_at = 0;
 		lane->last_id = 0;

@@ -61,7 +61,7 @@ call_on_done(const TruustEnd *end)
 	value = truust_field(0, 1);
 	type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
 
-	truust_role_enter(&role, end->role,
+	truust_role_enter(&role, end->role_oid, end->role,
 					  end->search_path ? end->search_path : "pg_catalog, pg_temp");
 	call = psprintf("SELECT %s($1)", function_name(end->on_done));
 	if (SPI_execute_with_args(call, 1, &type, &value, NULL, false, 0) != SPI_OK_SELECT)
@@ -210,6 +210,7 @@ read_end(TruustEnd *end, uint64 row)
 		end->attachment_id = DatumGetInt64(truust_field(row, 10));
 	end->attachment_row = truust_field_jsonb(row, 11);
 	end->done_attempts = DatumGetInt32(truust_field(row, 12));
+	end->role_oid = truust_result_oid(row, 14);
 	end->is_write = endpoint && strcmp(endpoint->method, "GET") != 0;
 	end->resource_kind = TRUUST_A_RESOURCE;
 	if (endpoint)
@@ -246,7 +247,8 @@ truust_outbox_complete_pending(long *wait)
 		" AND r.next_attempt_at <= pg_catalog.clock_timestamp()"
 		" ORDER BY r.next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED))"
 		" RETURNING u.id, u.operation, u.state, u.server, u.role, u.response, u.args, u.on_done,"
-		" u.search_path, u.attachment_id, u.attachment_row, u.done_attempts, u.sequence_group",
+		" u.search_path, u.attachment_id, u.attachment_row, u.done_attempts, u.sequence_group,"
+		" " TRUUST_ROLE_OID("u"),
 		1,
 		{INT8OID}};
 	Datum	   value = Int64GetDatum(PENDING_LIMIT);

@@ -33,6 +33,7 @@
 #include "guc.h"
 #include "outbox.h"
 #include "owner.h"
+#include "role_name.h"
 #include "slots.h"
 
 PG_FUNCTION_INFO_V1(truust_enqueue);
@@ -54,7 +55,8 @@ static TruustStatement insert_query = {
 	"INSERT INTO truust.requests (operation, args, key, role, server, on_done, search_path, "
 	"sequence_group)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-	" ON CONFLICT (role, key) WHERE key IS NOT NULL DO NOTHING RETURNING id",
+	" ON CONFLICT ({{role_oid|role}}, key) WHERE key IS NOT NULL DO NOTHING"
+	" RETURNING id, " TRUUST_ROLE_OID("requests"),
 	8,
 	{TEXTOID, JSONBOID, TEXTOID, NAMEOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}};
 
@@ -62,10 +64,10 @@ static TruustStatement find_query = {
 	"SELECT r.id, r.operation OPERATOR(pg_catalog.=) $3 AND r.args OPERATOR(pg_catalog.=) $4"
 	" AND r.server OPERATOR(pg_catalog.=) $5 AND"
 	" coalesce(r.on_done, '') OPERATOR(pg_catalog.=) coalesce($6, '')"
-	" FROM truust.requests r WHERE r.role OPERATOR(pg_catalog.=) $1"
-	" AND r.key OPERATOR(pg_catalog.=) $2 AND r.key IS NOT NULL",
+	" FROM truust.requests r WHERE " TRUUST_IS_ROLES(
+		"r", "$1") " AND r.key OPERATOR(pg_catalog.=) $2 AND r.key IS NOT NULL",
 	6,
-	{NAMEOID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID}};
+	{OIDOID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID}};
 
 /* ---------------------------------------------------------------- checks */
 
@@ -224,9 +226,9 @@ text_or_null(const char *text, bool *isnull)
  * go unnoticed.
  */
 static int64
-id_of_key(const Datum *row, const bool *row_nulls)
+id_of_key(Oid role, const Datum *row, const bool *row_nulls)
 {
-	Datum values[6] = {row[3], row[2], row[0], row[1], row[4], row[5]};
+	Datum values[6] = {ObjectIdGetDatum(role), row[2], row[0], row[1], row[4], row[5]};
 	bool  nulls[6] = {false, false, false, false, false, row_nulls[5]};
 	int64 id;
 
@@ -247,15 +249,18 @@ id_of_key(const Datum *row, const bool *row_nulls)
  * the same key is waited for; if it rolls back, this one is first.
  */
 static int64
-insert_row(Datum *values, const bool *nulls)
+insert_row(Oid role, Datum *values, const bool *nulls)
 {
 	for (int i = 0; i < KEY_ATTEMPTS; i++)
 	{
 		int64 id;
 
 		if (truust_statement_run(&insert_query, values, nulls, 0) > 0)
+		{
+			truust_role_check_written(role, truust_result_oid(0, 2));
 			return DatumGetInt64(truust_field(0, 1));
-		id = id_of_key(values, nulls);
+		}
+		id = id_of_key(role, values, nulls);
 		if (id != 0)
 			return id;
 	}
@@ -265,14 +270,14 @@ insert_row(Datum *values, const bool *nulls)
 }
 
 static int64
-insert_as_owner(Datum *values, const bool *nulls)
+insert_as_owner(Oid role, Datum *values, const bool *nulls)
 {
 	TruustRoleState state;
 	int64			id;
 
 	SPI_connect();
 	truust_owner_enter(&state, TRUUST_OWNER_INSERTS);
-	id = insert_row(values, nulls);
+	id = insert_row(role, values, nulls);
 	truust_owner_leave(&state);
 	SPI_finish();
 	truust_worker_wake_at_commit(TRUUST_WORKER_REQUESTS);
@@ -325,5 +330,5 @@ truust_enqueue(PG_FUNCTION_ARGS)
 	values[5] = text_or_null(on_done, &nulls[5]);
 	values[6] = text_or_null(on_done ? namespace_search_path : NULL, &nulls[6]);
 	values[7] = text_or_null(group_of(endpoint, server, args, key), &nulls[7]);
-	PG_RETURN_INT64(insert_as_owner(values, nulls));
+	PG_RETURN_INT64(insert_as_owner(role, values, nulls));
 }

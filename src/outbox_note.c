@@ -10,7 +10,6 @@
  */
 #include "postgres.h"
 
-#include "utils/acl.h"
 #include "utils/builtins.h"
 
 #include "orders.h"
@@ -60,7 +59,7 @@ move_order(HTAB *set, const TruustEnd *end, int64 id, const char *status)
 	const char	  *before = order->status;
 	TruustHistory *row;
 
-	order->role = order->role ? order->role : end->role;
+	truust_order_take_role(order, end->role_oid, end->role);
 	if (truust_order_state_verdict_after(order->previous_status, before, status) == TRUUST_STALE)
 		return NULL;
 	truust_order_take_fields(order, end->response);
@@ -131,20 +130,6 @@ note_batch(TruustEnd **ends, int n)
 						errmsg("the orders of a batch could not be noted together")));
 }
 
-/* A role that is gone (dropped in another database) stays in the note by its name, as in a batch. */
-static void
-note_alone(TruustEnd *end)
-{
-	Oid	  role = get_role_oid(end->role, true);
-	int64 id;
-
-	if (OidIsValid(role))
-		truust_orders_note(end->server, role, end->response, TRUUST_FROM_REQUEST, TRUUST_ANYTHING);
-	else if (truust_json_get_int64(end->response, "id", &id) &&
-			 truust_json_get_text(end->response, "status"))
-		note_batch(&end, 1);
-}
-
 static void
 note_payment(const TruustEnd *end)
 {
@@ -171,7 +156,8 @@ truust_outbox_note(TruustEnd **ends, int n)
 			note_payment(ends[i]);
 	}
 	if (n_orders == 1)
-		note_alone(orders[0]);
+		truust_orders_note(orders[0]->server, orders[0]->role_oid, orders[0]->role,
+						   orders[0]->response, TRUUST_FROM_REQUEST, TRUUST_ANYTHING);
 	else if (n_orders > 1)
 		note_batch(orders, n_orders);
 }

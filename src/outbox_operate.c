@@ -60,9 +60,10 @@ static TruustStatement retry_done_query = {
 static TruustStatement cancel_query = {
 	"UPDATE truust.requests r SET state = 'failed', fence = r.fence + 1,"
 	" finished_at = pg_catalog.clock_timestamp(), error = $2," THEN_COMPLETE(
-		"NULL") " WHERE r.id = $1 AND r.state = 'queued' AND (r.role = $3 OR $4)",
+		"NULL") " WHERE r.id = $1 AND r.state = 'queued' AND (" TRUUST_IS_ROLES("r",
+																				"$3") " OR $4)",
 	4,
-	{INT8OID, TEXTOID, NAMEOID, BOOLOID}};
+	{INT8OID, TEXTOID, OIDOID, BOOLOID}};
 
 static TruustStatement resolve_done_query = {
 	"UPDATE truust.requests r SET state = 'done', fence = r.fence + 1, response = $2, error = NULL,"
@@ -84,18 +85,19 @@ static TruustStatement operation_query = {
 	{INT8OID}};
 
 static TruustStatement state_query = {
-	"SELECT r.state FROM truust.requests r WHERE r.id = $1 AND (r.role = $2 OR $3)",
+	"SELECT r.state FROM truust.requests r WHERE r.id = $1 AND (" TRUUST_IS_ROLES("r",
+																				  "$2") " OR $3)",
 	3,
-	{INT8OID, NAMEOID, BOOLOID}};
+	{INT8OID, OIDOID, BOOLOID}};
 
-/* Who asks: the role's name and whether all requests are its business, as two parameters. */
+/* Who asks: the role and whether all requests are its business, as two parameters. */
 static void
 who_asks(Datum *values)
 {
 	const char *name = psprintf("%s.truust_retry_request(bigint)",
 								quote_identifier(get_namespace_name(truust_extension_schema())));
 
-	values[0] = DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(GetUserId(), false)));
+	values[0] = ObjectIdGetDatum(GetUserId());
 	values[1] = DirectFunctionCall3(has_function_privilege_id_name, ObjectIdGetDatum(GetUserId()),
 									CStringGetTextDatum(name), CStringGetTextDatum("EXECUTE"));
 }
@@ -133,7 +135,7 @@ change(TruustStatement **statements, int n, Datum *values, const char *verb, con
 	truust_owner_leave(&state);
 	SPI_finish();
 	ereport(LOG, (errmsg("request " INT64_FORMAT " was %s by role \"%s\"", DatumGetInt64(values[0]),
-						 verb, NameStr(*DatumGetName(who[0]))),
+						 verb, GetUserNameFromId(DatumGetObjectId(who[0]), false)),
 				  errhidestmt(true), errhidecontext(true)));
 	truust_worker_wake_at_commit(TRUUST_WORKER_REQUESTS);
 }

@@ -53,7 +53,7 @@ pace_of(const char *server)
 }
 
 TruustLane *
-truust_lane(const char *server, const char *role)
+truust_lane(const char *server, Oid role_oid, const char *role)
 {
 	ListCell	 *lc;
 	TruustLane	 *lane;
@@ -62,13 +62,15 @@ truust_lane(const char *server, const char *role)
 	foreach (lc, lanes)
 	{
 		lane = lfirst(lc);
-		if (strcmp(lane->server, server) == 0 && strcmp(lane->role, role) == 0)
+		if (lane->role_oid == role_oid && strcmp(lane->server, server) == 0 &&
+			strcmp(lane->role, role) == 0)
 			return lane;
 	}
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	lane = palloc0(sizeof(TruustLane));
 	lane->server = pstrdup(server);
 	lane->role = pstrdup(role);
+	lane->role_oid = role_oid;
 	lane->pace = pace_of(server);
 	lanes = lappend(lanes, lane);
 	MemoryContextSwitchTo(old);

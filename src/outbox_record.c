@@ -136,6 +136,7 @@ fill_end(TruustEnd *end, const TruustFlight *flight)
 	end->id = flight->id;
 	end->done = flight->verdict == TRUUST_FLIGHT_DONE;
 	end->server = flight->lane->server;
+	end->role_oid = flight->lane->role_oid;
 	end->role = flight->lane->role;
 	end->resource_kind = flight->resource;
 	end->is_write = flight->endpoint && strcmp(flight->endpoint->method, "GET") != 0;

@@ -42,6 +42,7 @@ static TruustTable requests = {.name = "requests",
 										   "next_attempt_at", "sent_at", "http_status", "response",
 										   "error", "finished_at", "done_state"},
 							   .update_only = true,
+							   .stays = "role_oid",
 							   .n_checks = 2};
 
 typedef struct Change

@@ -23,7 +23,6 @@
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
-#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -35,6 +34,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "owner.h"
+#include "role_name.h"
 
 static TimeoutId			 clock_id;
 static bool					 clock_registered = false;
@@ -262,13 +262,15 @@ truust_role_check_function(Oid function)
 }
 
 void
-truust_role_enter(TruustRoleState *state, const char *role, const char *search_path)
+truust_role_enter(TruustRoleState *state, Oid role, const char *name, const char *search_path)
 {
-	Oid	  user = get_role_oid(role, false);
 	char *path = path_with_temp_last(search_path ? search_path : "pg_catalog");
 
+	if (!truust_role_exists(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role \"%s\" does not exist", name)));
 	make_constraints_immediate();
-	enter(state, user, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	enter(state, role, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	state->guc_nest_level = NewGUCNestLevel();
 	set_path(path);
 	users_settings();

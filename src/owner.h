@@ -49,9 +49,10 @@ extern void truust_role_check_function(Oid function);
  * the search_path given (pg_temp last unless it is in it), truust.handler_timeout
  * and truust.handler_lock_timeout; and back.  Deferred constraints are checked at
  * once from here to the end of the (sub)transaction, which must be a worker's.
- * Raises 42704 if the role is gone.
+ * Raises 42704 if the role is gone; name is what it was called.
  */
-extern void truust_role_enter(TruustRoleState *state, const char *role, const char *search_path);
+extern void truust_role_enter(TruustRoleState *state, Oid role, const char *name,
+							  const char *search_path);
 extern void truust_role_leave(TruustRoleState *state);
 
 /* Start truust.handler_timeout anew: another piece of the same role's code follows. */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * roles.h
- *		Roles that the extension's rows name.
+ *		Roles that the extension works for are not dropped.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,12 +9,14 @@
 #define TRUUST_ROLES_H
 
 #include "nodes/nodes.h"
+#include "nodes/pg_list.h"
 
 /*
- * After a command that the server let its user run: raise 2BP01 where it dropped
- * or renamed a role whose pending requests, attached tables or handlers are in
- * this database, which undoes it; what has ended goes out of the name's reach.
+ * Before a command, the roles that it will drop; after it, once the server has let
+ * its user do so, raise 2BP01 where one of them has pending requests, attached
+ * tables or handlers in this database, which undoes it.
  */
-extern void truust_roles_guard(Node *statement);
+extern List *truust_roles_to_drop(Node *statement);
+extern void	 truust_roles_guard(List *dropped);
 
 #endif /* TRUUST_ROLES_H */

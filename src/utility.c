@@ -90,6 +90,7 @@ on_utility(TRUUST_UTILITY_PARAMETERS)
 {
 	Node *statement = pstmt->utilityStmt;
 	Oid	  database = InvalidOid;
+	List *dropped;
 
 	if (IsA(statement, DropdbStmt) || IsA(statement, RenameStmt) ||
 		IsA(statement, AlterDatabaseStmt) || IsA(statement, CreatedbStmt))
@@ -111,8 +112,9 @@ on_utility(TRUUST_UTILITY_PARAMETERS)
 		PG_END_TRY();
 		return;
 	}
+	dropped = truust_roles_to_drop(statement);
 	run(TRUUST_UTILITY_ARGUMENTS);
-	truust_roles_guard(statement);
+	truust_roles_guard(dropped);
 	if (is_commit_prepared(statement))
 	{
 		truust_slots_wake(MyDatabaseId, TRUUST_WORKER_WEBHOOKS);

@@ -319,6 +319,11 @@ extern bool truust_sync_step(void);
 /* Remove some history that is old enough (now: whenever the last step was); whether there is more. */
 extern bool truust_retention_step(bool now);
 
+/* renames.c */
+
+/* If the cluster has other roles, go on giving rows their present names (now: whenever the last look was); whether there is more. */
+extern bool truust_renames_step(bool now);
+
 /* webhook_worker.c */
 
 /* From _PG_init: makes webhooks part of CALL truust_drain(). */

@@ -42,6 +42,7 @@ typedef struct Handler
 	char	*name;	   /* signature */
 	Oid		 function; /* InvalidOid: there is none any more */
 	char	*role;
+	Oid		 role_oid;
 	char	*search_path;
 	bool	 ready; /* finfo is set up */
 	FmgrInfo finfo;
@@ -65,23 +66,20 @@ truust_handlers_load(void)
 {
 	static TruustStatement select = {
 		"SELECT h.event, pg_catalog.to_regprocedure(h.handler)::pg_catalog.oid, h.role, "
-		"h.search_path, h.handler "
-		"FROM truust.handlers h ORDER BY h.created_at, h.event, h.handler",
+		"h.search_path, h.handler, " TRUUST_ROLE_OID(
+			"h") " FROM truust.handlers h ORDER BY h.created_at, h.event, h.handler",
 		0,
 		{0}};
-	bool isnull;
-
 	n_handlers = (int) truust_statement_run(&select, NULL, NULL, 0);
 	handlers = palloc0(sizeof(Handler) * Max(n_handlers, 1));
 	for (int i = 0; i < n_handlers; i++)
 	{
 		handlers[i].event = name_as_sent(truust_result_text(i, 1));
-		handlers[i].function = DatumGetObjectId(truust_result(i, 2, &isnull));
-		if (isnull)
-			handlers[i].function = InvalidOid;
+		handlers[i].function = truust_result_oid(i, 2);
 		handlers[i].role = truust_result_text(i, 3);
 		handlers[i].search_path = truust_result_text(i, 4);
 		handlers[i].name = truust_result_text(i, 5);
+		handlers[i].role_oid = truust_result_oid(i, 6);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return n_handlers > 0;
@@ -184,7 +182,7 @@ call(Handler *handler, Datum event, MemoryContext cxt)
 static bool
 same_role(const Handler *a, const Handler *b)
 {
-	return a && strcmp(a->role, b->role) == 0 && strcmp(a->search_path, b->search_path) == 0;
+	return a && a->role_oid == b->role_oid && strcmp(a->search_path, b->search_path) == 0;
 }
 
 void
@@ -216,7 +214,7 @@ truust_handlers_call(TruustApplied **applied, int n, TruustWebhook **current)
 			{
 				if (role)
 					truust_role_leave(&state);
-				truust_role_enter(&state, handler->role, handler->search_path);
+				truust_role_enter(&state, handler->role_oid, handler->role, handler->search_path);
 				role = handler;
 			}
 			else

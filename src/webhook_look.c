@@ -23,7 +23,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -31,6 +30,7 @@
 #include "attempt.h"
 #include "clock.h"
 #include "guc.h"
+#include "role_name.h"
 #include "slots.h"
 #include "stats.h"
 #include "webhook.h"
@@ -170,16 +170,18 @@ find_server(struct TruustLooking *looking, const char *name)
 static void
 read_roles(HTAB *looks)
 {
-	static TruustStatement select = {"SELECT o.id, o.server, o.role FROM truust.orders o WHERE "
-									 "o.id = ANY ($1) AND o.role IS NOT NULL",
-									 1,
-									 {INT8ARRAYOID}};
-	TruustColumn		   ids;
-	HASH_SEQ_STATUS		   scan;
-	TruustLook			  *look;
-	Datum				   value;
-	uint64				   n;
-	bool				   isnull;
+	static TruustStatement select = {
+		"SELECT o.id, o.server, " TRUUST_ROLE_OID(
+			"o") " FROM truust.orders o WHERE o.id = ANY ($1) AND o.role IS NOT NULL",
+		1,
+		{INT8ARRAYOID}};
+	TruustColumn	ids;
+	HASH_SEQ_STATUS scan;
+	TruustLook	   *look;
+	Datum			value;
+	uint64			n;
+	Oid				role;
+	bool			isnull;
 
 	truust_column_init(&ids, INT8OID, hash_get_num_entries(looks));
 	hash_seq_init(&scan, looks);
@@ -193,8 +195,9 @@ read_roles(HTAB *looks)
 
 		strlcpy(key.server, truust_result_text(i, 2), sizeof(key.server));
 		look = hash_search(looks, &key, HASH_FIND, NULL);
-		if (look)
-			look->role = get_role_oid(truust_result_text(i, 3), true);
+		role = truust_result_oid(i, 3);
+		if (look && truust_role_exists(role))
+			look->role = role;
 	}
 	SPI_freetuptable(SPI_tuptable);
 }

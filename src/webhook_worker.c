@@ -142,9 +142,9 @@ run_batch(TruustBatch *batch, bool due, bool *paused)
 	return sum_up(batch);
 }
 
-/* Work that nobody waits for; whether there is more. */
+/* Work that nobody waits for; while webhooks are paused, only what has nothing to do with them.  Whether there is more. */
 static bool
-do_chores(void)
+do_chores(bool paused)
 {
 	int64 now = truust_monotonic_ms();
 	int	  instance;
@@ -154,8 +154,12 @@ do_chores(void)
 	truust_worker_share(&instance, &instances);
 	if (instance != 0 || now < next_chores)
 		return false;
-	more = truust_retention_step(false);
-	more |= truust_sync_step();
+	more = truust_renames_step(false);
+	if (!paused)
+	{
+		more |= truust_retention_step(false);
+		more |= truust_sync_step();
+	}
 	next_chores = more ? 0 : now + CHORE_INTERVAL;
 	return more;
 }
@@ -254,14 +258,14 @@ cycle(void)
 	if (paused)
 	{
 		truust_worker_activity(TRUUST_SLOT_PAUSED, "paused");
-		return -1;
+		return do_chores(true) ? 0 : -1;
 	}
 	if (due.not_ours || new.not_ours)
 		return TRUUST_LEFT_PAUSE;
 	position = new.full ? new.last_id : 0; /* 0: a new pass from the beginning */
 	if (position != 0 || (due.full && due.left < due.n))
 		return 0;
-	if (do_chores())
+	if (do_chores(false))
 		return 0;
 	return time_to_wait(due.left + new.left, due.resting + new.resting);
 }
@@ -289,6 +293,8 @@ drain(void)
 	next_chores = 0;
 	position = 0;
 	while (truust_retention_step(true))
+		CHECK_FOR_INTERRUPTS();
+	while (truust_renames_step(true))
 		CHECK_FOR_INTERRUPTS();
 	while (cycle() == 0)
 		CHECK_FOR_INTERRUPTS();

@@ -141,3 +141,44 @@ CREATE OR REPLACE VIEW truust.pending AS
     SELECT 'on_done', r.id, r.finished_at, r.done_state, r.order_id, r.server, r.operation, r.done_attempts, r.next_attempt_at, r.done_error, r.role
       FROM truust.visible_requests AS r
      WHERE r.done_state = 'pending';
+
+-- Rows belong to a role by its OID.  What reads and writes them waits for all of it at once.
+LOCK TABLE truust.requests, truust.orders, truust.attachments, truust.handlers IN ACCESS EXCLUSIVE MODE;
+
+CREATE FUNCTION truust.role_oid(role name)
+RETURNS oid
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'truust_role_oid';
+REVOKE ALL ON FUNCTION truust.role_oid(name) FROM PUBLIC;
+
+CREATE FUNCTION truust.role_name(role_oid oid, role name)
+RETURNS name
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'truust_role_name_sql';
+REVOKE ALL ON FUNCTION truust.role_name(oid, name) FROM PUBLIC;
+
+CREATE TABLE truust.roles_seen (
+    digest bigint NOT NULL,
+    since timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+SELECT pg_catalog.pg_extension_config_dump('truust.roles_seen', '');
+
+ALTER TABLE truust.requests ADD COLUMN role_oid oid GENERATED ALWAYS AS (truust.role_oid(role)) STORED;
+ALTER TABLE truust.orders ADD COLUMN role_oid oid GENERATED ALWAYS AS (truust.role_oid(role)) STORED;
+ALTER TABLE truust.attachments ADD COLUMN role_oid oid GENERATED ALWAYS AS (truust.role_oid(role)) STORED;
+ALTER TABLE truust.handlers ADD COLUMN role_oid oid GENERATED ALWAYS AS (truust.role_oid(role)) STORED;
+
+DROP INDEX truust.requests_key;
+CREATE UNIQUE INDEX requests_key ON truust.requests (role_oid, key) WHERE key IS NOT NULL;
+
+ALTER POLICY own_requests ON truust.requests
+    USING (role_oid = (SELECT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid));
+
+CREATE OR REPLACE VIEW truust.visible_requests WITH (security_barrier) AS
+    SELECT r.id, r.operation, r.args, r.role, r.server, r.state, r.attempts, r.next_attempt_at, r.created_at, r.sent_at,
+           r.finished_at, r.error, r.done_state, r.done_attempts, r.done_error, n.order_id
+      FROM truust.requests AS r
+           CROSS JOIN LATERAL (SELECT CASE r.operation WHEN 'create_order' THEN r.response ->> 'id' ELSE r.args ->> 'order_id' END) AS t (id)
+           CROSS JOIN LATERAL (SELECT CASE WHEN t.id ~ '^[0-9]{1,18}$' THEN t.id::bigint END) AS n (order_id)
+     WHERE r.role_oid = (SELECT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid)
+        OR (SELECT pg_catalog.has_function_privilege(CURRENT_USER, '@extschema@.truust_retry_request(bigint)', 'EXECUTE'));

@@ -286,7 +286,7 @@ sub failures
 	ok($t->wait_until(sub { grep { $_->{name} eq 'Outlives' } @{ $t->sim(GET => 'rows?kind=orders')->{rows} } }), 'its request is under way');
 	$t->sql('DROP ROLE short_lived', database => 'elsewhere');
 	ends($id, 'done', 'and ends');
-	ok($t->wait_for("(SELECT role = 'short_lived' FROM truust.orders WHERE id = (SELECT (response ->> 'id')::bigint FROM truust.requests WHERE id = $id))", 30),
+	ok($t->wait_for("(SELECT role ~ '^pg_dropped_[0-9]+_short_lived\$' FROM truust.orders WHERE id = (SELECT (response ->> 'id')::bigint FROM truust.requests WHERE id = $id))", 30),
 		'and its order is noted') or diag row($id, 'done_state, done_error');
 	$t->sql($_) for 'DROP DATABASE elsewhere', 'DROP USER MAPPING FOR PUBLIC SERVER truust';
 }

@@ -56,17 +56,19 @@ sub differences
 	return (map({ "has     $_" } grep { !$should->{$_} } sort keys %$is), map({ "has not $_" } grep { !$is->{$_} } sort keys %$should));
 }
 
-# All rows of all of the extension's tables, by table; columns that are new are null in old rows.
-sub rows
+# The extension's tables, each with its columns.
+sub columns
 {
 	my ($database) = @_;
-	my %rows;
+	return { map { split /\|/ } split /\n/, $t->sql(q{SELECT c.relname, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+		WHERE c.relnamespace = 'truust'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped GROUP BY 1}, database => $database) };
+}
 
-	for my $table (split /\n/, $t->sql(q{SELECT relname FROM pg_class WHERE relnamespace = 'truust'::regnamespace AND relkind = 'r'}, database => $database))
-	{
-		$rows{$table} = $t->sql("SELECT jsonb_strip_nulls(to_jsonb(t)) FROM truust.$table t ORDER BY to_jsonb(t)::text", database => $database);
-	}
-	return \%rows;
+# All rows of tables of the extension, by table.
+sub rows
+{
+	my ($database, $columns) = @_;
+	return { map { $_ => $t->sql("SELECT to_jsonb(t) FROM (SELECT $columns->{$_} FROM truust.$_) t ORDER BY to_jsonb(t)::text", database => $database) } keys %$columns };
 }
 
 # ---------------------------------------------------------------- the comparison sees what there is to see
@@ -134,6 +136,8 @@ sub fill
 		AND (SELECT count(*) FROM truust.webhooks WHERE state = 'dead') = 1 AND NOT EXISTS (SELECT FROM truust.webhooks WHERE state <> 'dead')}) or die 'the old version does not work';
 	$sql->(q{SELECT truust_pause('requests', 'a test'), truust_pause('webhooks', 'a test')});
 	$sql->(sprintf $ENQUEUE, 'queued', 3);
+	is($sql->(q{SELECT count(DISTINCT truust_enqueue('create_order', '{"name": "keyed", "value": 1}', 'key')) FROM generate_series(1, 2)}), 1, 'a key works before the update');
+	$sql->(q{SELECT truust_cancel_request(id) FROM truust.requests WHERE key = 'key'; DELETE FROM truust.requests WHERE key = 'key'});
 	$sql->(q{INSERT INTO shop_orders (title, total) VALUES ('attached 3', 3)});
 	$sql->(q{SELECT truust_receive_webhook('[{"escrow": {"id": "4711", "status": "ACCEPTED"}}]', 'order.accepted')});
 	return;
@@ -169,7 +173,8 @@ for my $version (@old)
 	$t->install($database, $version);
 	fill($database);
 	ok(scalar(differences(catalog($database), $fresh)), "$name: it is another version");
-	my $rows = rows($database);
+	my $columns = columns($database);
+	my $rows = rows($database, $columns);
 	is(join(' ', grep { $rows->{$_} eq '' } sort keys %$rows), '', "$name: there is something in every table");
 	$calls = $t->calls('createOrder');
 
@@ -177,7 +182,12 @@ for my $version (@old)
 	is($t->sql(q{SELECT extversion FROM pg_extension WHERE extname = 'truust'}, database => $database), $CURRENT, "$name: updated");
 	$t->sql('SELECT truust_renew_privileges()', database => $database);
 	is(join("\n", differences(catalog($database), $fresh)), '', "$name: the catalog is that of a new installation (what differs belongs into sql/update/)");
-	is_deeply(rows($database), $rows, "$name: the rows are as they were");
+	is_deeply(rows($database, $columns), $rows, "$name: the rows are as they were");
+	for my $table (qw(requests orders attachments handlers))
+	{
+		is($t->sql("SELECT count(*) FILTER (WHERE role_oid IS DISTINCT FROM (SELECT a.oid FROM pg_roles a WHERE a.rolname = t.role)), count(*) > 0 FROM truust.$table t WHERE role IS NOT NULL",
+			database => $database), '0|t', "$name: rows of truust.$table belong to their roles");
+	}
 	is($t->sql(q{SET ROLE only_read; SELECT count(*) > 0 FROM truust.stats}, database => $database), 't', "$name: truust_renew_privileges() gives what a privilege has now");
 
 	is($t->calls('createOrder'), $calls, "$name: what was paused is");
