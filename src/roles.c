@@ -65,53 +65,22 @@ refuse(const Role *role)
 							"truust_detach() and truust_off() undo the rest.")));
 }
 
-/* Whether a row belongs to the role: with role_oid $1, without it $2. */
-#define OWN(r) " {{" r ".role_oid = $1|" r ".role = $2}}"
+/* Rows of the role: with role_oid those of $1, without it those called $2. */
+#define OWN "{{t.role_oid = $1|t.role = $2}}"
+#define REQUESTS "(SELECT count(*) FROM truust.requests t WHERE " OWN
 
 static void
 check_pending(const Role *role)
 {
 	/* each state by the index that has its rows, so that history is not looked through */
 	static TruustStatement query = {
-		"SELECT c.requests::text, c.tables::text, c.handlers::text FROM (SELECT"
-		" (SELECT count(*) FROM truust.requests r WHERE r.state = 'queued' AND" OWN(
-			"r") ") + (SELECT count(*) FROM truust.requests r WHERE r.state = 'sending' "
-				 "AND" OWN("r") ") + (SELECT count(*) FROM truust.requests r WHERE "
-								"r.done_state = 'pending' AND" OWN(
-									"r") ") + (SELECT count(*) "
-										 "FROM truust.requests r"
-										 " WHERE (r.state = "
-										 "'uncertain' OR "
-										 "r.done_state = "
-										 "'dead') AND" OWN(
-											 "r") ") AS "
-												  "requests,"
-												  " (SELECT "
-												  "count(*) "
-												  "FROM "
-												  "truust."
-												  "attachments "
-												  "a WHERE" OWN(
-													  "a") ") "
-														   "AS "
-														   "tabl"
-														   "es,"
-														   " ("
-														   "SELE"
-														   "CT "
-														   "coun"
-														   "t(*)"
-														   " FRO"
-														   "M "
-														   "truu"
-														   "st."
-														   "hand"
-														   "lers"
-														   " h "
-														   "WHER"
-														   "E" OWN("h") ") AS handlers) c"
-																		" WHERE c.requests + "
-																		"c.tables + c.handlers > 0",
+		"SELECT c.requests::text, c.tables::text, c.handlers::text FROM (SELECT " REQUESTS
+		" AND t.state = 'queued') + " REQUESTS " AND t.state = 'sending') + " REQUESTS
+		" AND t.done_state = 'pending') + " REQUESTS
+		" AND (t.state = 'uncertain' OR t.done_state = 'dead')), "
+		"(SELECT count(*) FROM truust.attachments t WHERE " OWN "), "
+		"(SELECT count(*) FROM truust.handlers t WHERE " OWN ")) c (requests, tables, handlers) "
+		"WHERE c.requests + c.tables + c.handlers > 0",
 		2,
 		{OIDOID, NAMEOID}};
 	Datum values[2] = {ObjectIdGetDatum(role->oid),
