@@ -208,6 +208,12 @@ truust_column_array(const TruustColumn *column)
 						   column->n > 0 ? 1 : 0, dims, lbs, column->type, len, byval, align));
 }
 
+void
+truust_column_add_id(TruustColumn *column, int64 id)
+{
+	truust_column_add(column, Int64GetDatum(id), id == 0);
+}
+
 Datum
 truust_array_of_texts(List *texts)
 {

@@ -85,6 +85,8 @@ extern void truust_column_add(TruustColumn *column, Datum value, bool isnull);
 extern void truust_column_add_int64(TruustColumn *column, int64 value);
 extern void truust_column_add_text(TruustColumn *column, const char *value); /* NULL: null */
 
+extern void truust_column_add_id(TruustColumn *column, int64 id); /* 0: a null */
+
 /* The array. */
 extern Datum truust_column_array(const TruustColumn *column);
 
