@@ -60,8 +60,9 @@ truust_set_enter(HTAB *set, int64 id, const char *server, Size entry_size)
 	return entry;
 }
 
-int
-truust_set_compare(const void *a, const void *b)
+/* Of pointers to entries. */
+static int
+compare_keys(const void *a, const void *b)
 {
 	const TruustOrderKey *x = *(TruustOrderKey *const *) a;
 	const TruustOrderKey *y = *(TruustOrderKey *const *) b;
@@ -69,6 +70,22 @@ truust_set_compare(const void *a, const void *b)
 	if (x->id != y->id)
 		return x->id < y->id ? -1 : 1;
 	return strcmp(x->server, y->server);
+}
+
+void **
+truust_set_sorted(HTAB *set, bool (*wanted)(const void *entry), long *n)
+{
+	void		  **list = palloc(sizeof(void *) * Max(hash_get_num_entries(set), 1));
+	HASH_SEQ_STATUS scan;
+	void		   *entry;
+
+	*n = 0;
+	hash_seq_init(&scan, set);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		if (wanted(entry))
+			list[(*n)++] = entry;
+	qsort(list, *n, sizeof(void *), compare_keys);
+	return list;
 }
 
 HTAB *

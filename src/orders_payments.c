@@ -129,21 +129,10 @@ truust_payment_take(TruustPayment *payment, Jsonb *resource, int64 order_id)
 		INT8ARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID         \
 	}
 
-/* Those to write, in the order of their ids, so that two writers cannot wait for each other. */
-static TruustPayment **
-sorted_payments(HTAB *set, long *n)
+static bool
+is_to_be_written(const void *entry)
 {
-	TruustPayment **list = palloc(sizeof(TruustPayment *) * Max(hash_get_num_entries(set), 1));
-	HASH_SEQ_STATUS scan;
-	TruustPayment  *payment;
-
-	*n = 0;
-	hash_seq_init(&scan, set);
-	while ((payment = hash_seq_search(&scan)) != NULL)
-		if (payment->dirty)
-			list[(*n)++] = payment;
-	qsort(list, *n, sizeof(TruustPayment *), truust_set_compare);
-	return list;
+	return ((const TruustPayment *) entry)->dirty;
 }
 
 void
@@ -155,7 +144,7 @@ truust_payments_write(HTAB *set, bool payouts)
 	};
 	static const Oid types[6] = {INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID};
 	long			 n;
-	TruustPayment  **list = sorted_payments(set, &n);
+	TruustPayment  **list = (TruustPayment **) truust_set_sorted(set, is_to_be_written, &n);
 	TruustColumn	 columns[6];
 	Datum			 values[6];
 

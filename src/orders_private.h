@@ -28,8 +28,8 @@ extern HTAB *truust_set_make(const char *name, Size entry_size, long n);
 /* The entry with this key, zeroed where it is new. */
 extern void *truust_set_enter(HTAB *set, int64 id, const char *server, Size entry_size);
 
-/* Of pointers to entries, for qsort(). */
-extern int truust_set_compare(const void *a, const void *b);
+/* Those that are wanted, in the order of their keys, so that two writers cannot wait for each other. */
+extern void **truust_set_sorted(HTAB *set, bool (*wanted)(const void *entry), long *n);
 
 /*
  * ---- orders_write.c, orders_history.c: rows one by one, without a plan ----

@@ -142,21 +142,12 @@ truust_orders_close(void)
 	truust_table_close(&orders_table);
 }
 
-/* Those to write, in the order of their ids. */
-static TruustOrder **
-sorted_orders(HTAB *set, long *n)
+static bool
+is_to_be_written(const void *entry)
 {
-	TruustOrder	  **list = palloc(sizeof(TruustOrder *) * Max(hash_get_num_entries(set), 1));
-	HASH_SEQ_STATUS scan;
-	TruustOrder	   *order;
+	const TruustOrder *order = entry;
 
-	*n = 0;
-	hash_seq_init(&scan, set);
-	while ((order = hash_seq_search(&scan)) != NULL)
-		if (order->dirty && order->status)
-			list[(*n)++] = order;
-	qsort(list, *n, sizeof(TruustOrder *), truust_set_compare);
-	return list;
+	return order->dirty && order->status;
 }
 
 /* False: an order is there that was not. */
@@ -295,7 +286,7 @@ bool
 truust_orders_write(HTAB *set)
 {
 	long		  n;
-	TruustOrder **orders = sorted_orders(set, &n);
+	TruustOrder **orders = (TruustOrder **) truust_set_sorted(set, is_to_be_written, &n);
 
 	if (n == 0)
 		return true;
