@@ -5,7 +5,8 @@
  *
  * Settings that a session may choose for its own calls are USERSET; those that
  * the workers go by are SUSET, so that ALTER SYSTEM sets them for all databases
- * and ALTER DATABASE for one.
+ * and ALTER DATABASE for one.  The launcher, which is in no database, goes by
+ * those that are SIGHUP.
  *
  *-------------------------------------------------------------------------
  */
@@ -60,7 +61,7 @@ static const IntSetting int_settings[] = {
 	 &truust_max_response_size, 16 * 1024, 1, 1024 * 1024 - 1, PGC_USERSET, GUC_UNIT_KB},
 	{"truust.max_webhook_size", "Largest webhook body that is taken.", &truust_max_webhook_size,
 	 1024 * 1024, 1024, 256 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE},
-	{"truust.workers", "Webhook workers of each database.", &truust_workers, 1, 1, 64, PGC_SUSET,
+	{"truust.workers", "Webhook workers of each database.", &truust_workers, 1, 1, 64, PGC_SIGHUP,
 	 0},
 	{"truust.batch_size", "Events or requests that one transaction of a worker handles.",
 	 &truust_batch_size, 1000, 1, 10000, PGC_SUSET, 0},

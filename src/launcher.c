@@ -257,7 +257,7 @@ see_to(Database *database, int kind, int instance, int instances)
 		if (database->quiet)
 			return false;
 	}
-	if ((has_slot && slot.stop) || child->not_before > truust_monotonic_us())
+	if ((has_slot && (slot.stop || slot.refused)) || child->not_before > truust_monotonic_us())
 		return false;
 	launch(child, instances);
 	return false;
@@ -346,7 +346,7 @@ truust_launcher_main(Datum arg)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ROUND,
 						 PG_WAIT_EXTENSION);
 	}
-	proc_exit(0);
+	proc_exit(1); /* with 0 the postmaster would not start it again */
 }
 
 void

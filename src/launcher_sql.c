@@ -109,6 +109,7 @@ truust_start_worker(PG_FUNCTION_ARGS)
 
 	PreventCommandDuringRecovery("truust_start_worker()");
 	truust_slots_unstop(MyDatabaseId);
+	truust_slots_allow(MyDatabaseId);
 	if (launcher_is_running())
 		truust_slots_announce_now();
 	else

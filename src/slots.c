@@ -213,7 +213,7 @@ find(Oid database, int kind, int instance)
 	return NULL;
 }
 
-/* A slot that was never used, else the oldest without a process; caller holds the lock. */
+/* A slot that was never used, else the oldest that nobody needs; caller holds the lock. */
 static SharedSlot *
 find_free(void)
 {
@@ -225,7 +225,8 @@ find_free(void)
 
 		if (s->slot.kind == 0)
 			return s;
-		if (s->slot.pid == 0 && (oldest == NULL || s->slot.since < oldest->slot.since))
+		if (s->slot.pid == 0 && !s->slot.refused &&
+			(oldest == NULL || s->slot.since < oldest->slot.since))
 			oldest = s;
 	}
 	if (oldest)
@@ -247,7 +248,7 @@ leave_slot(int code, Datum arg)
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	own_slot->slot.pid = 0;
 	own_slot->latch = NULL;
-	own_slot->slot.obeyed = own_slot->slot.stop;
+	own_slot->slot.obeyed = own_slot->slot.stop || own_slot->slot.refused;
 	if (own_slot->slot.state == TRUUST_SLOT_STARTING)
 		own_slot->slot.failed_starts++;
 	if (own_slot->slot.state != TRUUST_SLOT_NO_EXTENSION)
@@ -295,8 +296,21 @@ truust_slot_refuse(Oid database, TruustWorkerKind kind, int instance)
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	s = find_or_make(database, kind, instance);
 	if (s)
-		s->slot.stop = true;
+		s->slot.refused = true;
 	LWLockRelease(&table->lock);
+}
+
+bool
+truust_slot_refused(void)
+{
+	bool refused;
+
+	if (own_slot == NULL)
+		return false;
+	LWLockAcquire(&table->lock, LW_SHARED);
+	refused = own_slot->slot.refused;
+	LWLockRelease(&table->lock);
+	return refused;
 }
 
 bool
@@ -309,7 +323,7 @@ truust_slot_take(Oid database, TruustWorkerKind kind, int instance)
 		return false;
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	s = is_held(database) ? NULL : find_or_make(database, kind, instance);
-	if (s != NULL && s->slot.pid == 0 && !s->slot.stop)
+	if (s != NULL && s->slot.pid == 0 && !s->slot.stop && !s->slot.refused)
 	{
 		s->slot.pid = MyProcPid;
 		s->latch = &MyProc->procLatch;
@@ -449,6 +463,18 @@ truust_slots_unstop(Oid database)
 			table->slots[i].slot.stop = false;
 			table->slots[i].slot.failed_starts = 0;
 		}
+	LWLockRelease(&table->lock);
+}
+
+void
+truust_slots_allow(Oid database)
+{
+	if (!attach())
+		return;
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_SLOTS; i++)
+		if (table->slots[i].slot.database == database)
+			table->slots[i].slot.refused = false;
 	LWLockRelease(&table->lock);
 }
 

@@ -42,8 +42,9 @@ typedef struct TruustSlot
 	int				instance;
 	int				pid; /* 0: no process */
 	TruustSlotState state;
-	bool			stop;		   /* asked to stop: a process that starts here ends at once */
-	bool			obeyed;		   /* the last process ended because it was asked to */
+	bool			stop;	 /* asked to stop: a process that starts here ends at once */
+	bool			refused; /* the same, by truust_stop_worker(): until truust_start_worker() */
+	bool			obeyed;	 /* the last process ended because it was asked to */
 	int				failed_starts; /* in a row, before a connection was made */
 	TimestampTz		since;		   /* of the state */
 	TimestampTz		error_at;
@@ -86,11 +87,17 @@ extern void truust_slots_forget(Oid database);
 /* Ask the workers of a database to stop (signal and flag); returns how many are still there. */
 extern int truust_slots_stop(Oid database);
 
-/* Keep a worker from starting where it has no slot yet. */
+/* Keep a worker from starting, also where it has no slot yet, until truust_slots_allow. */
 extern void truust_slot_refuse(Oid database, TruustWorkerKind kind, int instance);
 
-/* Take back the flags of truust_slots_stop. */
+/* Whether this process's worker was refused. */
+extern bool truust_slot_refused(void);
+
+/* Take back what truust_slots_stop has asked, and only that. */
 extern void truust_slots_unstop(Oid database);
+
+/* The same for truust_slot_refuse. */
+extern void truust_slots_allow(Oid database);
 
 /* Wake the workers of a kind in a database, or the launcher (database InvalidOid), now. */
 extern void truust_slots_wake(Oid database, TruustWorkerKind kind);

@@ -15,6 +15,7 @@
 #include <signal.h>
 
 #include "access/xact.h"
+#include "catalog/pg_database.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -44,6 +45,8 @@
 #define ERROR_PAUSE 200		   /* ms after the first error in a row */
 #define MAX_ERROR_PAUSE 60000  /* ms */
 
+#define WANTED_INTERVAL 1000 /* ms between looks whether a session wants the database */
+
 #define LOCK_WAIT "200" /* ms that the extension's own statements wait for a lock */
 
 #define LOCK_CLASS 0x54525553 /* our own among advisory locks */
@@ -71,12 +74,26 @@ truust_worker_activity(TruustSlotState state, const char *what)
 	truust_slot_state(state);
 }
 
+/* Started by truust_start_worker() without a launcher: the postmaster starts it again when it ends with 1. */
+static bool
+is_manual(void)
+{
+	return MyBgworkerEntry->bgw_restart_time != BGW_NEVER_RESTART;
+}
+
+/* End without a word, for good or to be started again. */
+static void
+end(bool for_good)
+{
+	proc_exit(for_good || !is_manual() ? 0 : 1);
+}
+
 /* The database has no truust (any more): nothing to do here until somebody creates it. */
 static void
 leave_database(void)
 {
 	truust_slot_state(TRUUST_SLOT_NO_EXTENSION);
-	proc_exit(0);
+	end(true);
 }
 
 /*
@@ -266,9 +283,27 @@ tell_start(bool well)
 	truust_slots_wake(InvalidOid, TRUUST_WORKER_LAUNCHER);
 }
 
+/*
+ * Whether a session wants the database for itself.  Where the library is not
+ * preloaded, DROP DATABASE and its like do not know of us (utility.c): they
+ * lock the database, and then wait for some seconds for whoever is connected.
+ */
+static bool
+database_is_wanted(void)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+	if (LockAcquire(&tag, RowExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, RowExclusiveLock, true);
+	return false;
+}
+
 static void
 loop(void)
 {
+	int			  naptime;
 	MemoryContext cxt =
 		AllocSetContextCreate(TopMemoryContext, "truust cycle", ALLOCSET_DEFAULT_SIZES);
 	int	 errors = 0;
@@ -281,8 +316,10 @@ loop(void)
 
 		ResetLatch(MyLatch);
 		if (ProcDiePending)
-			proc_exit(0); /* between cycles there is nothing to complain of */
+			end(truust_slot_refused()); /* between cycles there is nothing to complain of */
 		CHECK_FOR_INTERRUPTS();
+		if (is_manual() && database_is_wanted())
+			end(false);
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;
@@ -301,9 +338,9 @@ loop(void)
 		if (errors == 0)
 			truust_worker_activity(TRUUST_SLOT_IDLE, NULL);
 		pgstat_report_stat(false);
+		naptime = is_manual() ? Min(truust_naptime, WANTED_INTERVAL) : truust_naptime;
 		events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						   wait < 0 ? truust_naptime : Min(wait, (long) truust_naptime),
-						   PG_WAIT_EXTENSION);
+						   wait < 0 ? naptime : Min(wait, (long) naptime), PG_WAIT_EXTENSION);
 		if (events & WL_TIMEOUT)
 			pgstat_report_stat(true);
 	}
@@ -350,9 +387,10 @@ truust_worker_main(TruustWorkerKind kind, int instance, long (*cycle)(void))
 	BackgroundWorkerUnblockSignals();
 
 	if (truust_slot_find(args.database, kind, instance, &slot) && slot.failed_starts >= 3)
-		proc_exit(0); /* the database is gone, or lets nobody in */
+		end(true); /* the database is gone, or lets nobody in */
 	if (!truust_slot_take(args.database, kind, instance))
-		proc_exit(0);
+		end(!truust_slot_find(args.database, kind, instance, &slot) || slot.pid != 0 ||
+			slot.refused);
 	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
 	settle();
 	loop();

@@ -281,6 +281,17 @@ is(status(10), 'PUBLISHED', 'CALL truust_drain() applies it');
 cmp_ok($t->sql('SELECT truust_start_worker()'), '>=', 1, 'truust_start_worker() starts one');
 $t->sql(event(11, 'PUBLISHED'));
 ok($t->wait_for('EXISTS (SELECT FROM truust.orders WHERE id = 11)'), 'which is woken by a commit, too');
+my $pids = $t->sql(q{SELECT string_agg(pid::text, ', ') FROM truust_status()});
+$t->sql("SELECT pg_terminate_backend(p) FROM unnest(ARRAY[$pids]) p");
+ok($t->wait_for("(SELECT count(*) FROM truust_status() WHERE pid NOT IN ($pids)) = 2"), 'those that are ended come back');
+$t->sql('CREATE DATABASE gone');
+$t->install('gone');
+is($t->sql('SELECT truust_start_worker()', database => 'gone'), 2, 'there are workers in another database');
+for my $statement ('ALTER DATABASE gone RENAME TO going', 'CREATE DATABASE copy TEMPLATE going', 'DROP DATABASE going')
+{
+	ok($t->wait_for(q{(SELECT count(*) FROM truust_status() WHERE database ~ '^go' AND pid IS NOT NULL) = 2}), $statement =~ s/^(\w+ \w+).*/$1: there are workers/r);
+	is($t->error($statement), '', '... they leave by themselves where the session does not know of them');
+}
 $t->sql('SELECT truust_stop_worker()');
 ok($t->wait_for(q{NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type ~ '^truust (webhooks|requests)')}), 'truust_stop_worker() stops it');
 

@@ -78,6 +78,27 @@ $t->install('second');
 $t->sql(sprintf($enqueue, 'made again'), database => 'second');
 ok(settled_in('second'), 'CREATE EXTENSION: they come back');
 
+# truust_stop_worker() holds, whatever becomes of the database and of the launcher.
+is($t->sql('SELECT truust_stop_worker()', database => 'second'), 2, 'truust_stop_worker()');
+$t->sql('CREATE DATABASE copy_of_stopped TEMPLATE second');
+ok($t->wait_for(q{EXISTS (SELECT FROM truust_status() WHERE database = 'copy_of_stopped' AND pid IS NOT NULL)}), 'a copy has its workers');
+$t->sql('DROP DATABASE copy_of_stopped');
+$t->sql('ALTER DATABASE second RENAME TO later; ALTER DATABASE later RENAME TO second');
+$t->sql('ALTER SYSTEM SET truust.workers = 2');
+$t->sql('SELECT pg_reload_conf()');
+my $webhooks = q{(SELECT count(*) FROM truust_status() WHERE database = '%s' AND worker = 'webhooks' AND pid IS NOT NULL)};
+ok($t->wait_for(sprintf("$webhooks = 2", 'postgres')), 'another number of workers');
+my $launcher = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'truust launcher'};
+my $pid = $t->sql($launcher);
+$t->sql("SELECT pg_terminate_backend($pid)");
+ok($t->wait_for("EXISTS ($launcher AND pid <> $pid)"), 'a launcher that is ended comes back');
+$t->sql(q{SELECT pg_terminate_backend(pid) FROM truust_status() WHERE database = 'postgres'});
+ok($t->wait_for(sprintf("$webhooks = 2", 'postgres')), '... and does its work');
+is($t->sql(q{SELECT count(*) FROM truust_status() WHERE database = 'second' AND pid IS NOT NULL}), 0, 'no worker has come back where they were stopped');
+is($t->sql('SELECT truust_start_worker()', database => 'second'), 3, 'truust_start_worker() brings them back');
+like($t->error('ALTER DATABASE second SET truust.workers = 3'), qr/parameter "truust.workers" cannot be changed now/, 'there is one number of workers for all databases');
+$t->sql('ALTER SYSTEM RESET truust.workers');
+
 # Too few processes: nothing is lost, the log says what to do, and it recovers.
 $node->append_conf('postgresql.conf', 'max_worker_processes = 2');
 $node->restart;
