@@ -237,8 +237,8 @@ path_with_temp_last(const char *path)
  * transaction: what is deferrable is checked at once.  Before the role is
  * entered, because what waits already is not its doing.
  */
-static void
-make_constraints_immediate(void)
+void
+truust_constraints_at_once(void)
 {
 	static ConstraintsSetStmt all = {
 		.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
@@ -269,7 +269,7 @@ truust_role_enter(TruustRoleState *state, Oid role, const char *name, const char
 	if (!truust_role_exists(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role \"%s\" does not exist", name)));
-	make_constraints_immediate();
+	truust_constraints_at_once();
 	enter(state, role, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	state->guc_nest_level = NewGUCNestLevel();
 	set_path(path);

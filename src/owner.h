@@ -38,6 +38,9 @@ extern void truust_owner_leave(TruustRoleState *state);
 /* Plan as the extension's own statements are: until the GUC nest level ends, or (a worker) for ever. */
 extern void truust_owner_plans(bool for_ever);
 
+/* Check deferrable constraints at once, from here to the end of the (sub)transaction. */
+extern void truust_constraints_at_once(void);
+
 /*
  * Raises what keeps a worker from calling a function as the current user: 42501
  * without EXECUTE, 42P13 for a temporary one, which only this session sees.

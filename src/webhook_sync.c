@@ -75,7 +75,8 @@ typedef struct Overdue
 
 /*
  * Orders without news for truust.sync_interval.  Those that had some since the
- * last look are due later by that much.
+ * last look are due later by that much.  One that somebody holds is left for
+ * another time, as in write_look(): it must not keep the others from being found.
  */
 static int
 read_overdue(Overdue **orders)
@@ -90,7 +91,7 @@ read_overdue(Overdue **orders)
 		{TIMESTAMPTZOID, INT8OID}};
 	static TruustStatement select = {"SELECT o.id, o.server, o.status FROM truust.orders o WHERE "
 									 "NOT o.finished AND o.watch_from <= $1 "
-									 "ORDER BY o.watch_from LIMIT $2",
+									 "ORDER BY o.watch_from LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
 									 2,
 									 {TIMESTAMPTZOID, INT8OID}};
 	TimestampTz			   before = GetCurrentTimestamp() - truust_sync_interval * USECS_PER_SEC;
@@ -111,8 +112,11 @@ read_overdue(Overdue **orders)
 	return n;
 }
 
-/* An order was looked at, or could not be: when it is due again.  One that stands long is looked at less. */
-static void
+/*
+ * An order was looked at, or could not be: when it is due again.  One that
+ * stands long is looked at less.  False: somebody holds it.
+ */
+static bool
 write_look(const Overdue *order)
 {
 	static TruustStatement update = {
@@ -120,7 +124,8 @@ write_look(const Overdue *order)
 		"o.looked_at END, "
 		"watch_from = CASE WHEN $3 THEN pg_catalog.now() + least((pg_catalog.now() - o.status_at) "
 		"/ 4, '1 day'::pg_catalog.interval) "
-		"ELSE pg_catalog.now() - $4 + $5 END WHERE o.id = $1 AND o.server = $2",
+		"ELSE pg_catalog.now() - $4 + $5 END WHERE (o.id, o.server) IN (SELECT f.id, f.server FROM "
+		"truust.orders f WHERE f.id = $1 AND f.server = $2 FOR NO KEY UPDATE SKIP LOCKED)",
 		5,
 		{INT8OID, TEXTOID, BOOLOID, INTERVALOID, INTERVALOID}};
 	Interval interval = {.time = truust_sync_interval * USECS_PER_SEC};
@@ -129,7 +134,7 @@ write_look(const Overdue *order)
 						  BoolGetDatum(order->look->done), IntervalPGetDatum(&interval),
 						  IntervalPGetDatum(&pause)};
 
-	truust_statement_run(&update, values, NULL, 0);
+	return truust_statement_run(&update, values, NULL, 0) > 0;
 }
 
 static void
@@ -140,8 +145,7 @@ write_looks(Overdue *orders, int n)
 		TruustLook *look = orders[i].look;
 		char	   *status = look->order ? truust_json_get_text(look->order, "status") : NULL;
 
-		write_look(&orders[i]);
-		if (look->done && status && strcmp(status, orders[i].status) != 0)
+		if (write_look(&orders[i]) && look->done && status && strcmp(status, orders[i].status) != 0)
 			insert_drift(orders[i].id, orders[i].server, look->order, look->at);
 	}
 }

@@ -292,7 +292,7 @@ drain(void)
 	waiting_exist = true;
 	next_chores = 0;
 	position = 0;
-	while (truust_retention_step(true))
+	for (bool now = true; truust_retention_step(now); now = false)
 		CHECK_FOR_INTERRUPTS();
 	while (truust_renames_step(true))
 		CHECK_FOR_INTERRUPTS();

@@ -19,6 +19,13 @@ $t->sql(<<~'SQL');
 	SELECT truust_on('*', 'hear(truust_event)');
 	SQL
 
+# How often the API was asked about an order.
+sub about
+{
+	my ($order) = @_;
+	return scalar grep { $_->{path} =~ m{/orders/$order$} && $_->{method} eq 'GET' } @{ $t->sim(GET => 'requests')->{requests} };
+}
+
 sub make { return $t->sql(qq{SELECT id FROM truust_create_order(name => '$_[0]', value => 1)}) }
 
 # An order is paid, and no webhook says so.
@@ -67,6 +74,24 @@ my $tries = () = slurp_file($node->logfile) =~ /looking at orders of server "now
 cmp_ok($tries, '<=', 3, '... it is left alone when it does not answer');
 $t->sql(q{DELETE FROM truust.orders WHERE server = 'nowhere'});
 
+# One that a session holds waits, is not asked about meanwhile, and keeps no other from being found.
+my ($held, $free) = map { make($_) } 'Held', 'Found';
+$t->sim(POST => "orders/$_/pay", { outcome => 'confirmed' }) for $held, $free;
+{
+	my $holder = $node->background_psql('postgres');
+
+	$holder->query_safe("BEGIN; SELECT FROM truust.orders WHERE id = $held FOR NO KEY UPDATE; "
+		. "SELECT pg_advisory_lock(1)");
+	ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $free AND status = 'PUBLISHED')"), 'an order that somebody holds keeps no other from being found');
+	my ($asked, $others) = (about($held), about($free));
+	$t->sql("UPDATE truust.orders SET watch_from = now() - interval '1 hour' WHERE id = $free");
+	ok($t->wait_until(sub { about($free) > $others }), 'others are looked at again');
+	is(about($held), $asked, '... and it is not, meanwhile');
+	unlike($t->sql(q{SELECT last_error FROM truust_status() WHERE worker = 'webhooks'}), qr/lock timeout/, '... which is no error');
+	$holder->quit;
+}
+ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $held AND status = 'PUBLISHED')"), 'then it is found as well');
+
 # What truust_sync_orders() lists goes over many pages; an order that was created before is looked at by itself.
 $t->sql('ALTER SYSTEM SET truust.sync_interval = 0');
 $t->sql('SELECT pg_reload_conf()');
@@ -75,7 +100,7 @@ my ($found, $warned);
 $node->psql('postgres', q{SELECT count(*) >= 450 FROM truust_sync_orders(now() - interval '1 hour')}, stdout => \$found, stderr => \$warned);
 is($found, 't', 'truust_sync_orders(): all pages of the list');
 like($warned, qr/WARNING:  server "truust" knows no order 424242/, 'truust_sync_orders(): an order that is not there is said, and keeps no other from being found');
-ok($t->wait_for(q{(SELECT count(*) FROM truust.orders WHERE status = 'PUBLISHED' AND id <> 424242) = 453}), 'and each is noted');
+ok($t->wait_for(q{(SELECT count(*) FROM truust.orders WHERE status = 'PUBLISHED' AND id <> 424242) = 455}), 'and each is noted');
 $t->sql("UPDATE truust.orders SET noted_at = now() - interval '3 days' WHERE id = $still");
 $t->sim(POST => "orders/$still/pay", { outcome => 'confirmed' });
 $t->sql(q{SELECT count(*) FROM truust_sync_orders(now())});
