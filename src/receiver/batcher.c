@@ -25,6 +25,7 @@
 #define SETTLE_FACTOR 10   /* a slow statement is given up after this many timeouts */
 #define SETTLE_STEP_MS 200 /* and looked after so often until then */
 #define COMMIT_MIN_MS 50   /* a statement gets at least this much time */
+#define WITNESSES 16	   /* rows that are tried behind one that fails alone for so long */
 #define STOP_WAIT_S 2
 
 typedef struct Worker
@@ -55,16 +56,18 @@ static pthread_cond_t  for_database;
 static pthread_cond_t  for_spool;
 
 /* All of this is guarded by the mutex. */
-static Queue queue;
-static bool	 spooling;	   /* new webhooks go to the spool */
-static bool	 handover;	   /* but wait for the drain to end just now */
-static bool	 writing;	   /* the spool thread has webhooks in hand */
-static bool	 draining;	   /* a database thread is the drainer */
-static bool	 drain_singly; /* ... and takes row by row; the drainer's own */
-static bool	 stopping;
-static bool	 announced; /* the log says that the spool is in use */
-static int	 workers_up;
-static int	 workers_tried; /* that have tried to get ready at least once */
+static Queue   queue;
+static bool	   spooling;	/* new webhooks go to the spool */
+static bool	   handover;	/* but wait for the drain to end just now */
+static bool	   writing;		/* the spool thread has webhooks in hand */
+static bool	   draining;	/* a database thread is the drainer */
+static size_t  drain_rows;	/* ... and takes so many rows at once; the drainer's own */
+static int64_t stuck_since; /* since when one fails alone, or 0; likewise */
+static bool	   condemned;	/* the first is refused, but not set aside yet; likewise */
+static bool	   stopping;
+static bool	   announced; /* the log says that the spool is in use */
+static int	   workers_up;
+static int	   workers_tried; /* that have tried to get ready at least once */
 
 static LogThrottle connect_failure;
 static LogThrottle probe_failure;
@@ -161,6 +164,8 @@ end_spooling(void)
 	if (!spooling || workers_up == 0 || writing || !spool_is_empty())
 		return false;
 	spooling = handover = false;
+	if (settings.spool != NULL)
+		spool_rest(settings.spool);
 	if (announced)
 		log_info("the spool is empty; webhooks go to the database again");
 	announced = false;
@@ -453,6 +458,109 @@ set_refused_aside(const SpoolBatch *batch, size_t count)
 	return count;
 }
 
+/* How long a statement of the drain may take, and one row hold up the others. */
+static int64_t
+drain_patience(void)
+{
+	return settings.database_timeout_ms * INT64_C(1000) * SETTLE_FACTOR;
+}
+
+static bool
+is_stuck(void)
+{
+	return stuck_since != 0 && clock_monotonic_us() - stuck_since >= drain_patience();
+}
+
+/*
+ * One row that the server says it cannot do, although it stores others: then
+ * the reason is the row, and it is refused.  False if it was not dealt with.
+ */
+static bool
+deliver_or_refuse(Worker *worker, Webhook *row, int64_t until, DatabaseResult *result)
+{
+	if (deliver(worker, &row, 1, until, result) == 1)
+		return true;
+	if (!database_doubtful(worker->database))
+		return false;
+	metrics_add(refused, 1);
+	if (log_due(&row_refused, 1))
+		log_warning("the database takes others, but not a webhook of %zu bytes: %s", row->body_len,
+					database_message(worker->database));
+	row->outcome = WEBHOOK_REFUSED;
+	return true;
+}
+
+/*
+ * The first row has failed alone for long, as if the server could not do it.  Look for one behind it that is stored, and then try those before that
+ * once more.  Returns how many rows, from the left, were dealt with.
+ */
+static size_t
+deliver_past(Worker *worker, Webhook **rows, size_t count, int64_t until, DatabaseResult *result)
+{
+	size_t witness;
+
+	for (witness = 0; witness < count; witness++)
+	{
+		if (deliver(worker, rows + witness, 1, until, result) == 0 &&
+			!database_doubtful(worker->database))
+			return 0;
+		if (rows[witness]->outcome == WEBHOOK_STORED)
+			break;
+	}
+	if (witness == count)
+		return 0;
+	for (size_t i = 0; i < witness; i++)
+	{
+		if (rows[i]->outcome == WEBHOOK_PENDING &&
+			!deliver_or_refuse(worker, rows[i], until, result))
+			return i;
+	}
+	return witness + 1;
+}
+
+/* Take the rows in the way that fits how they went before; how many, from the left, were dealt with. */
+static size_t
+deliver_spooled(Worker *worker, const SpoolBatch *batch, bool look_past, DatabaseResult *result)
+{
+	int64_t until = clock_monotonic_us() + drain_patience();
+
+	if (condemned)
+		return deliver_or_refuse(worker, batch->rows[0], until, result) ? 1 : 0;
+	if (look_past)
+		return deliver_past(worker, batch->rows, batch->count, until, result);
+	return deliver(worker, batch->rows, batch->count, until, result);
+}
+
+/*
+ * After a batch: how many rows to take next.  Half after a failure that may be the
+ * fault of one of them, which thus ends alone as the first; twice as many after a
+ * success.  A refused row that cannot be kept stays the first one, and is tried
+ * alone: what was committed behind it comes again, once.
+ */
+static void
+adapt(size_t taken, size_t dealt, size_t forgotten, bool looked_past, bool doubtful)
+{
+	size_t most = (size_t) settings.batch_rows;
+
+	if (forgotten > 0)
+		condemned = false;
+	else if (dealt > 0)
+		condemned |= looked_past;
+	if (forgotten < dealt)
+		drain_rows = 1;
+	else if (dealt > 0)
+	{
+		drain_rows = drain_rows * 2 > most ? most : drain_rows * 2;
+		stuck_since = 0;
+	}
+	else if (doubtful)
+	{
+		if (taken == 1 && stuck_since == 0)
+			stuck_since = clock_monotonic_us();
+		drain_rows = taken > 1 ? taken / 2 : 1;
+	}
+}
+
 /*
  * A batch from the spool; false when it cannot be read or committed, with the
  * database to blame in `*database_failed`.
@@ -462,26 +570,25 @@ drain_once(Worker *worker, uint64_t *total, bool *database_failed)
 {
 	SpoolBatch	   batch;
 	DatabaseResult result = DATABASE_FAILED;
-	int64_t		   patience = settings.database_timeout_ms * INT64_C(1000) * SETTLE_FACTOR;
-	size_t		   rows = drain_singly ? 1 : (size_t) settings.batch_rows;
+	bool		   look_past = is_stuck();
+	size_t		   tried;
 	size_t		   dealt;
 	size_t		   forgotten;
 	bool		   good;
 
-	if (!spool_read(settings.spool, &batch, rows, DRAIN_BYTES))
+	if (!spool_read(settings.spool, &batch, look_past ? WITNESSES : drain_rows, DRAIN_BYTES))
 		return spool_is_empty();
-	dealt = deliver(worker, batch.rows, batch.count, clock_monotonic_us() + patience, &result);
+	tried = batch.count;
+	dealt = deliver_spooled(worker, &batch, look_past, &result);
+	if (look_past && dealt > 0)
+		tried = dealt; /* the others were only read */
 	forgotten = set_refused_aside(&batch, dealt);
 	spool_handed_in(settings.spool, &batch, forgotten);
-	/*
-	 * A refused row that cannot be kept stays the first one.  What was
-	 * committed behind it comes again, once: from here on row by row.
-	 */
-	drain_singly = forgotten < dealt;
-	*database_failed = dealt < batch.count && !drain_singly;
+	adapt(batch.count, dealt, forgotten, look_past, database_doubtful(worker->database));
+	*database_failed = dealt < tried && forgotten == dealt;
 	if (*database_failed && result == DATABASE_SLOW)
 		database_close(worker->database);
-	good = forgotten == batch.count;
+	good = forgotten == tried;
 	*total += forgotten;
 	spool_batch_free(&batch);
 	return good;
@@ -688,6 +795,7 @@ batcher_start(const BatcherSettings *given)
 	pthread_cond_init(&for_spool, &attributes);
 	pthread_condattr_destroy(&attributes);
 	spooling = settings.spool != NULL;
+	drain_rows = (size_t) settings.batch_rows;
 	workers = calloc((size_t) settings.connections, sizeof(*workers));
 	if (workers == NULL || !start_threads())
 	{

@@ -59,6 +59,7 @@ struct Database
 	bool		   broken;	 /* must be closed before it is used again */
 	bool		   answered; /* the statement under way has had a result */
 	DatabaseResult outcome;	 /* and this is what it means so far */
+	bool		   doubtful; /* it failed, by what may be the fault of a row */
 	Param		   params[N_ARRAYS];
 	char		   message[512];
 };
@@ -254,6 +255,12 @@ database_alive(Database *database)
 	return !database->broken;
 }
 
+bool
+database_doubtful(const Database *database)
+{
+	return database->doubtful && database_usable(database);
+}
+
 const char *
 database_message(const Database *database)
 {
@@ -422,6 +429,28 @@ is_servers_trouble(const char *state)
 }
 
 /*
+ * Was the error raised inside a function, such as a merchant's trigger?  Its
+ * words, and the query that it ran, may quote the row.
+ */
+static bool
+comes_from_function(const PGresult *result)
+{
+	return PQresultErrorField(result, PG_DIAG_CONTEXT) != NULL ||
+		   PQresultErrorField(result, PG_DIAG_INTERNAL_QUERY) != NULL;
+}
+
+/*
+ * May it be the fault of one row although the SQLSTATE speaks of the server?
+ * Not where that has no room, ends, or cannot read its disk.
+ */
+static bool
+may_be_rows_fault(const char *state)
+{
+	return strncmp(state, "08", 2) != 0 && strncmp(state, "53", 2) != 0 &&
+		   strncmp(state, "57P", 3) != 0 && strncmp(state, "58", 2) != 0;
+}
+
+/*
  * What an error of the server means for the batch.  Errors about values are
  * named by their code and constraint only: the server's words may quote the
  * row.
@@ -443,7 +472,12 @@ judge_error(Database *database, const PGresult *result)
 		return strncmp(state, "54", 2) == 0 || strcmp(state, "22001") == 0 ? DATABASE_TOO_LARGE
 																		   : DATABASE_REFUSED;
 	}
-	set_message(database, PQresultErrorMessage(result));
+	if (comes_from_function(result))
+		snprintf(database->message, sizeof(database->message),
+				 "SQLSTATE %s in a function; the server's log has its words", state);
+	else
+		set_message(database, PQresultErrorMessage(result));
+	database->doubtful = may_be_rows_fault(state);
 	/* The server goes away, became a standby, or forgot our statement. */
 	if (strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0 ||
 		strcmp(state, "25006") == 0 || strcmp(state, "26000") == 0)
@@ -511,6 +545,7 @@ database_insert(Database *database, Webhook *const *rows, size_t count, bool pla
 	static const int formats[N_PARAMS] = {1, 1, 1, 1, 0};
 	int64_t			 until = clock_monotonic_us() + timeout_ms * INT64_C(1000);
 
+	database->doubtful = false;
 	if (!database_alive(database))
 		return DATABASE_FAILED;
 	if (!build_params(database, rows, count, plain))

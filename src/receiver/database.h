@@ -77,6 +77,12 @@ extern DatabaseResult database_probe(Database *database, int timeout_ms);
 extern DatabaseResult database_settle(Database *database, int timeout_ms);
 
 /*
+ * After DATABASE_FAILED: may one of the rows be the reason, although the
+ * SQLSTATE speaks of the server?  A merchant's trigger can fail by any.
+ */
+extern bool database_doubtful(const Database *database);
+
+/*
  * Why the last call failed, in one line without any value of a row.  Valid
  * until the next call.
  */

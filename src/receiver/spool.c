@@ -140,6 +140,14 @@ spool_state(Spool *spool, SpoolState *state)
 	pthread_mutex_unlock(&spool->mutex);
 }
 
+void
+spool_rest(Spool *spool)
+{
+	pthread_mutex_lock(&spool->mutex);
+	spool->full = false;
+	pthread_mutex_unlock(&spool->mutex);
+}
+
 /* --- appending --- */
 
 /* Stop appending to the active segment. */

@@ -73,6 +73,9 @@ extern void spool_handed_in(Spool *spool, const SpoolBatch *batch, size_t count)
 /* Keep a refused record in refused.seg; durable on return.  False on failure. */
 extern bool spool_set_aside(Spool *spool, const Webhook *webhook);
 
+/* Nothing more is appended for now: whether the last one found room says nothing any more. */
+extern void spool_rest(Spool *spool);
+
 extern void spool_state(Spool *spool, SpoolState *state);
 
 #endif

@@ -266,6 +266,45 @@ ok($receiver->wait_for_metric('refused_total', sub { $_ >= 4 }), 'it is tried ag
 $receiver->stop;
 $node->safe_psql('postgres', 'DROP TRIGGER refuse_evil ON truust.webhooks');
 
+# A trigger fails on some rows by a SQLSTATE that speaks of the server. Among many, and with no place for them at first, they
+# are found and set aside; when the server is the reason, nothing is.
+empty_table();
+$node->safe_psql('postgres', q{
+    CREATE FUNCTION mistaken() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF new.event = 'evil' THEN EXECUTE format('SELECT nowhere(%L)', convert_from(new.body, 'UTF8')); END IF; RETURN new; END $$;
+    CREATE TRIGGER mistaken BEFORE INSERT ON truust.webhooks FOR EACH ROW EXECUTE FUNCTION mistaken()});
+$node->stop('fast');
+unlink "$receiver->{dir}/spool/refused.seg";
+mkdir "$receiver->{dir}/spool/refused.seg" or die;
+$receiver = TruustReceiver->start(node => $node, dir => $receiver->{dir}, args => [ '--database-timeout', '100ms' ]);
+is(send_some($receiver, 20), '200', 'bodies go to the spool');
+is($receiver->send_hook('evil', "evil of a body $_"), 200, "one that a trigger will fail on: $_") for 1, 2;
+is(send_some($receiver, 20), '200', 'and more');
+$node->start;
+ok($receiver->wait_for_metric('refused_total', sub { $_ >= 3 }), 'it is found to be the reason');
+{
+    my %times;
+    $times{$_}++ for split / /, stored();
+    my @often = grep { $times{$_} > 2 } keys %times;
+    is("@often", '', 'nothing behind it comes more than twice');
+    rmdir "$receiver->{dir}/spool/refused.seg" or die;
+    ok($receiver->wait_until_drained, 'with a place for it the spool is drained');
+    %times = map { $_ => 1 } split / /, stored();
+    is(join(' ', sort { $a <=> $b } keys %times), "@taken", 'and all others are in the table');
+    is($receiver->metric('set_aside_total'), 2, 'both are set aside');
+}
+unlike($receiver->log_text, qr/of a body/, 'and the log does not repeat them');
+$node->safe_psql('postgres', 'DROP TRIGGER mistaken ON truust.webhooks; REVOKE INSERT ON truust.webhooks FROM hook');
+$node->safe_psql('postgres', q{SELECT truust_revoke('intake', 'hook')});
+is(send_some($receiver, 5), '200', 'without the privilege they go to the spool');
+my $failures = $receiver->metric('database_failures_total');
+ok(TruustReceiver::wait_for(sub { $receiver->log_text =~ /permission denied/ }), 'as the log says');
+sleep 2;    # longer than a row is held to be innocent
+is($receiver->metric('set_aside_total'), 2, 'none of them is set aside');
+$node->safe_psql('postgres', q{SELECT truust_grant('intake', 'hook')});
+ok($receiver->wait_until_drained, 'handed in');
+$receiver->stop;
+
 # ------------------------------------------------------------------ a slow database
 
 empty_table();
@@ -305,6 +344,13 @@ ok($receiver->wait_until_drained, 'handed in');
 is(send_some($receiver, 5, 1000), '200', 'and it takes more');
 is(stored(), "@taken", 'what was answered 200 is there, and nothing else');
 is(health($receiver), '200 up empty', 'health is back');
+$node->stop('fast');
+is(send_some($receiver, 1, 100_000), '503', 'one that is larger than the whole spool');
+is($receiver->metric('spool_full'), 1, 'finds it full');
+$node->start;
+ok($receiver->wait_for_metric('spooling', sub { $_ == 0 }), 'with the database nothing goes to the spool');
+is(health($receiver), '200 up empty', 'of which nobody says that it is full');
+is($receiver->metric('spool_full'), 0, 'nor do the metrics');
 $receiver->stop;
 
 empty_table();
