@@ -234,9 +234,14 @@ begin_post(Request *request, const char *path)
 }
 
 static enum MHD_Result
-begin(Request *request, const char *path, const char *method)
+begin(Request *request, const char *path, const char *method, const char *version)
 {
 	request->begun = true;
+	if (!request_is_clear(request->connection, version))
+	{
+		client_enter(request->client, CLIENT_ANSWERING);
+		return answer_status(request->connection, MHD_HTTP_BAD_REQUEST, true);
+	}
 	if (strcmp(method, MHD_HTTP_METHOD_POST) == 0)
 		return begin_post(request, path);
 	if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
@@ -330,11 +335,10 @@ on_request(void *cls, struct MHD_Connection *connection, const char *path, const
 
 	(void) cls;
 	(void) connection;
-	(void) version;
 	if (request == NULL)
 		return MHD_NO;
 	if (!request->begun)
-		return begin(request, path, method);
+		return begin(request, path, method, version);
 	if (*size > 0)
 		return take_piece(request, data, size);
 	if (request->submitted)

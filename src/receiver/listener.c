@@ -19,6 +19,16 @@
 
 #define BACKLOG 1024
 
+/* A number that is no port would be cut to one by getaddrinfo(); names are for it to know. */
+static bool
+is_port(const char *text)
+{
+	char *end;
+	long  number = strtol(text, &end, 10);
+
+	return *end != '\0' || (number >= 0 && number <= UINT16_MAX);
+}
+
 /* Split at the last colon, taking brackets off the address. */
 static bool
 split(const char *where, char *address, size_t size, const char **port)
@@ -26,7 +36,7 @@ split(const char *where, char *address, size_t size, const char **port)
 	const char *colon = strrchr(where, ':');
 	size_t		length;
 
-	if (colon == NULL || colon[1] == '\0')
+	if (colon == NULL || colon[1] == '\0' || !is_port(colon + 1))
 		return false;
 	*port = colon + 1;
 	length = (size_t) (colon - where);

@@ -17,6 +17,7 @@
 #include "tokens.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,22 @@
 
 #define SWEEP_NS 250000000L
 #define SPARE_FILES 64 /* descriptors besides those of clients */
+
+/*
+ * Of the first three descriptors none may stay closed: it would become a
+ * connection or a file of the spool, and the log would go there.
+ */
+static void
+hold_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
 
 /* Block the signals that are waited for, in every thread. */
 static void
@@ -199,6 +216,7 @@ main(int argc, char **argv)
 	sigset_t waited;
 	int		 status = EXIT_FAILURE;
 
+	hold_standard_files();
 	switch (options_parse(&options, argc, argv))
 	{
 		case OPTIONS_RUN:

@@ -57,9 +57,12 @@ hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Undo percent-encoding into `to`; returns the length, or -1 if it is wrong. */
+/*
+ * Undo percent-encoding into `to`; returns the length.  What is no encoding
+ * stays as it is if `loosely`, else the result is -1.
+ */
 static ssize_t
-decode(char *to, const char *from, size_t size)
+decode(char *to, const char *from, size_t size, bool loosely)
 {
 	char *start = to;
 
@@ -75,7 +78,12 @@ decode(char *to, const char *from, size_t size)
 		}
 		if (i + 2 >= size || (high = hex_value(from[i + 1])) < 0 ||
 			(low = hex_value(from[i + 2])) < 0)
-			return -1;
+		{
+			if (!loosely)
+				return -1;
+			*to++ = from[i];
+			continue;
+		}
 		*to++ = (char) (high << 4 | low);
 		i += 2;
 	}
@@ -114,7 +122,7 @@ segment_is_token(const char *segment, size_t length)
 
 	if (length > sizeof(decoded))
 		return false;
-	size = decode(decoded, segment, length);
+	size = decode(decoded, segment, length, false);
 	return size > 0 && tokens_match(decoded, (size_t) size);
 }
 
@@ -180,7 +188,7 @@ read_event(const char *path, Webhook *webhook)
 	event = malloc(length + 1);
 	if (event == NULL)
 		return MHD_HTTP_INTERNAL_SERVER_ERROR;
-	size = decode(event, last, length);
+	size = decode(event, last, length, false);
 	for (ssize_t i = 0; i < size;)
 	{
 		size_t step = utf8_length((unsigned char *) event + i, (size_t) (size - i));
@@ -267,7 +275,7 @@ collect_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name
 		if (strcasecmp(name, secret[i]) == 0)
 			return MHD_YES;
 	}
-	if (strcasecmp(name, list->rules->token_header) == 0)
+	if (strcasecmp(name, list->rules->token_header) == 0 || tokens_occur_in(name, name_len))
 		return MHD_YES;
 	if (list->count == HEADERS_MAX)
 	{
@@ -321,7 +329,7 @@ holds_token(const Header *header)
 	decoded = malloc(header->value_len);
 	if (decoded == NULL)
 		return true;
-	size = decode(decoded, header->value, header->value_len);
+	size = decode(decoded, header->value, header->value_len, true);
 	found = size > 0 && tokens_occur_in(decoded, (size_t) size);
 	free(decoded);
 	return found;
@@ -387,6 +395,48 @@ read_headers(struct MHD_Connection *connection, const RequestRules *rules, Webho
 	webhook->headers = text.data;
 	webhook->headers_len = text.used;
 	return 0;
+}
+
+/* --- where the request ends --- */
+
+typedef struct Framing
+{
+	int	 told;	/* headers that say where the body ends */
+	bool coded; /* one of them is Transfer-Encoding */
+	bool odd;
+} Framing;
+
+static enum MHD_Result
+look_at_framing(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,
+				const char *value, size_t value_len)
+{
+	Framing *framing = cls;
+
+	(void) kind;
+	(void) value_len;
+	if (strpbrk(name, " \t") != NULL || name_len == 0)
+		framing->odd = true;
+	if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
+		framing->told++;
+	if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0)
+	{
+		framing->told++;
+		framing->coded = true;
+		if (value == NULL || strcasecmp(value, "chunked") != 0)
+			framing->odd = true;
+	}
+	return MHD_YES;
+}
+
+bool
+request_is_clear(struct MHD_Connection *connection, const char *version)
+{
+	Framing framing = {0};
+
+	MHD_get_connection_values_n(connection, MHD_HEADER_KIND, look_at_framing, &framing);
+	if (framing.coded && strcmp(version, MHD_HTTP_VERSION_1_1) != 0)
+		return false;
+	return !framing.odd && framing.told <= 1;
 }
 
 unsigned

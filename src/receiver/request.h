@@ -15,6 +15,13 @@ typedef struct RequestRules
 	bool		no_auth;
 } RequestRules;
 
+/*
+ * Is there one way only to read where the request ends?  A proxy in front may
+ * read one that is not clear in another, and take what we answer to the rest of
+ * it for the answer to its next request, which would be lost.
+ */
+extern bool request_is_clear(struct MHD_Connection *connection, const char *version);
+
 /* Does the request carry a valid token, in its path or a header? */
 extern bool request_authenticated(struct MHD_Connection *connection, const char *path,
 								  const RequestRules *rules);

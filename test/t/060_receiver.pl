@@ -33,6 +33,7 @@ for my $case (
     [ 'a password in an unreadable URI', ['--no-auth', '--dsn', 'postgresql://hook:hunter2%zz@db/shop'], qr/cannot be read; it is to be like/ ],
     [ 'a password in an unreadable string', ['--no-auth', '--dsn', q{host=x password='hunter2}], qr/cannot be read; it is to be like/ ],
     [ 'no authentication on a public address', ['--no-auth', '--listen', '0.0.0.0:0'], qr/loopback addresses only/ ],
+    [ 'a port that is none', ['--no-auth', '--listen', '127.0.0.1:65536'], qr/must be ADDR:PORT/ ],
     [ 'a key without a certificate', ['--no-auth', '--tls-key', 'x'], qr/must be given together/ ])
 {
     my ($name, $args, $like) = @$case;
@@ -45,6 +46,16 @@ for my $case (
 command_like([ TruustReceiver::binary(), '--help' ], qr/--spool-limit SIZE/, '--help');
 command_like([ TruustReceiver::binary(), '--version' ], qr/^truust-receiver \d+\.\d+/, '--version');
 
+# ------------------------------------------------------------------ started without standard input and output
+{
+    my $bare = TruustReceiver->start(node => $node, spool => 0,
+        wrap => [ 'sh', '-c', 'exec "$@" 0<&- 2>&-', 'sh' ]);
+    is($bare->send_hook('bare', '1'), 200, 'closed descriptors');
+    is(readlink("/proc/$bare->{pid}/fd/$_"), '/dev/null', "... are held: $_") for 0, 2;
+    is($bare->stop, 0, 'stop');
+    $node->safe_psql('postgres', 'DELETE FROM truust.webhooks');
+}
+
 # ------------------------------------------------------------------ taking webhooks
 
 my $receiver = TruustReceiver->start(node => $node, args => [ '--request-timeout', '2s', '--max-headers', '8k' ]);
@@ -52,7 +63,8 @@ ok($receiver->wait_until_drained, 'it is ready');
 
 my $odd = join('', map { chr } 0 .. 255) . "\xef\xbb\xbf[{\"escrow\": ";
 is($receiver->post("/hooks/$token/order.published", $odd, 'Cookie' => 'c=1', 'X-Twice' => [ 'one', 'two' ],
-        'X-Original-URI' => "/hooks/$token/order.published", 'X-Quote' => '"x"\\', 'Content-Type' => 'application/json'),
+        'X-Original-URI' => "/hooks/$token/order.published", 'X-Quote' => '"x"\\', 'Content-Type' => 'application/json',
+        'X-Encoded-URI' => sprintf('/hooks/%%%02x%s/order.published?rest=50%%', ord $token, substr $token, 1), "x-$token" => 'value'),
     200, 'token in the path');
 is($node->safe_psql('postgres', 'SELECT md5(body), length(body), event FROM truust.webhooks'),
     join('|', md5_hex($odd), length $odd, 'order.published'), 'body byte for byte, and the event');
@@ -61,6 +73,8 @@ is($headers->{'content-type'}, 'application/json', 'headers are there, in lower 
 is($headers->{'x-twice'}, 'one, two', 'headers of one name are joined');
 is($headers->{'x-quote'}, '"x"\\', 'quotes and backslashes');
 is($headers->{'x-original-uri'}, '[redacted]', 'a token in another header is blotted out');
+is($headers->{'x-encoded-uri'}, '[redacted]', 'an encoded one too, beside what is no encoding');
+unlike(join(' ', keys %$headers), qr/\Q$token\E/i, 'a header with a token as its name is left out');
 ok(!exists $headers->{cookie}, 'no cookie');
 
 is($receiver->post('/hooks/a', '1', 'X-Truust-Token' => $token), 200, 'token in the header');
@@ -112,6 +126,26 @@ is($receiver->metric('auth_failures_total'), 8, 'they are counted');
 is($receiver->post('/hooks/a', 'x', 'X-Truust-Token' => substr($token, 0, 4) . ' ' . substr($token, 4)), 401, 'a blank inside a token');
 is($receiver->get('/hooks/a')->{status}, 404, 'GET of something else');
 is(HTTP::Tiny->new->request('PUT', $receiver->url('/hooks/a'), { content => 'x' })->{status}, 405, 'PUT');
+
+# ------------------------------------------------------------------ where a request ends
+
+$before = rows('true');
+for my $head ("Content-Length: 1\r\nContent-Length: 2", "Content-Length: 1\r\nContent-Length: 1",
+    "Content-Length: 6\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+    'Transfer-Encoding: gzip, chunked', 'Transfer-Encoding: identity', 'Transfer-Encoding: chunked ', "Content-Length : 1", "Transfer-Encoding\t: chunked")
+{
+    my $socket = $receiver->socket_to;
+    $socket->syswrite("POST /hooks/unclear HTTP/1.1\r\nHost: x\r\nX-Truust-Token: $token\r\n$head\r\n\r\n"
+            . "1\r\na\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    my $answers = join '', <$socket>;
+    like($answers, qr{^HTTP/1\.1 400 }, 'unclear: ' . $head =~ s/\r\n/, /r =~ s/\t/\\t/r);
+    unlike($answers, qr/"status"/, '... and what follows is no request');
+}
+is($receiver->raw("POST /hooks/unclear HTTP/1.0\r\nX-Truust-Token: $token\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400,
+    'unclear: chunks in HTTP/1.0');
+is(rows('true'), $before, 'nothing of it is stored');
+is($receiver->raw("POST /hooks/clear HTTP/1.1\r\nHost: x\r\nX-Truust-Token: $token\r\nTransfer-Encoding: Chunked\r\n"
+        . "Connection: close\r\n\r\n1\r\na\r\n0\r\n\r\n"), 200, 'chunks, as one may write them');
 
 # ------------------------------------------------------------------ rotation
 
@@ -218,10 +252,10 @@ is($receiver->send_hook('sized', 'x' x 2001), 200, 'and takes more');
 
 ok(set_and_reconnect('SET log_parameter_max_length_on_error = -1'), 'parameters in the context of errors');
 $node->safe_psql('postgres', q{
-    CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE '55000' USING MESSAGE = 'out of order'; END $$;
+    CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE '55000' USING MESSAGE = 'out of order: ' || new.event; END $$;
     CREATE TRIGGER fail BEFORE INSERT ON truust.webhooks FOR EACH ROW EXECUTE FUNCTION fail()});
 is($receiver->send_hook('failing', 'secret of parameters'), 200, 'a webhook that the server cannot take now');
-ok(TruustReceiver::wait_for(sub { $receiver->log_text =~ /did not take a batch: .*out of order/ }), 'the log says why');
+ok(TruustReceiver::wait_for(sub { $receiver->log_text =~ /did not take a batch: SQLSTATE 55000 in a function/ }), 'the log says why');
 unlike($receiver->log_text, qr/failing|\\x736563726574/, 'without what was sent');
 $node->safe_psql('postgres', 'DROP TRIGGER fail ON truust.webhooks');
 ok(set_and_reconnect('RESET log_parameter_max_length_on_error'), 'it is handed in');
