@@ -102,8 +102,8 @@ work_area()
 	done
 	export LC_ALL=C TZ=UTC
 
-	# A socket's path must fit into 107 bytes.
-	[ ${#base} -le 60 ] || base=/tmp
+	# A socket's path must fit into 107 bytes, and neither make nor connection strings take what a shell would quote.
+	[[ ${#base} -le 60 && $base =~ ^/[A-Za-z0-9/._+-]*$ ]] || base=/tmp
 	WORK=$(mktemp -d "$base/truust.XXXXXX")
 	chmod 755 "$WORK"
 	mkdir -m 755 "$WORK/home" "$WORK/tmp"
