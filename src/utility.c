@@ -16,6 +16,7 @@
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
@@ -76,6 +77,19 @@ is_commit_prepared(Node *statement)
 		   castNode(TransactionStmt, statement)->kind == TRANS_STMT_COMMIT_PREPARED;
 }
 
+/* What a prepared transaction has left for the workers; it may have made the extension itself. */
+static void
+wake_workers(void)
+{
+	TruustSlot slot;
+	bool	   known = truust_slot_find(MyDatabaseId, TRUUST_WORKER_REQUESTS, 0, &slot);
+
+	truust_slots_wake(MyDatabaseId, TRUUST_WORKER_WEBHOOKS);
+	truust_slots_wake(MyDatabaseId, TRUUST_WORKER_REQUESTS);
+	if ((!known || (slot.pid == 0 && !slot.stop)) && OidIsValid(get_extension_oid("truust", true)))
+		truust_slots_announce_now();
+}
+
 static void
 run(TRUUST_UTILITY_PARAMETERS)
 {
@@ -116,10 +130,7 @@ on_utility(TRUUST_UTILITY_PARAMETERS)
 	run(TRUUST_UTILITY_ARGUMENTS);
 	truust_roles_guard(dropped);
 	if (is_commit_prepared(statement))
-	{
-		truust_slots_wake(MyDatabaseId, TRUUST_WORKER_WEBHOOKS);
-		truust_slots_wake(MyDatabaseId, TRUUST_WORKER_REQUESTS);
-	}
+		wake_workers();
 }
 
 void

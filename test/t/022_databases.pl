@@ -71,6 +71,17 @@ ok($node->poll_query_until('copy', q{SELECT bool_and(state = 'restored') FROM tr
 	'a copy waits, and says so');
 is($t->effects('createOrder'), 30, 'and sends nothing');
 
+# The extension, made by a transaction that is prepared: who commits it is another session. Workers have looked there before.
+$t->sql('CREATE DATABASE prepared');
+$t->sql('CREATE EXTENSION truust', database => 'prepared');
+ok($t->wait_for(q{(SELECT count(*) FROM pg_stat_activity WHERE datname = 'prepared' AND backend_type LIKE 'truust%') = 2}), 'a database has workers');
+$t->sql('DROP EXTENSION truust', database => 'prepared');
+ok($t->wait_for(q{NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'prepared')}), 'and has none without the extension');
+$t->sql("BEGIN; CREATE EXTENSION truust; PREPARE TRANSACTION 'extension'", database => 'prepared');
+$t->sql("COMMIT PREPARED 'extension'", database => 'prepared');
+ok($t->wait_for(q{(SELECT count(*) FROM pg_stat_activity WHERE datname = 'prepared' AND backend_type LIKE 'truust%') = 2}), 'has its workers once the preparation is committed');
+$t->sql('DROP DATABASE prepared');
+
 # The extension, dropped and made again.
 $t->sql('DROP EXTENSION truust CASCADE', database => 'second');
 ok($t->wait_for(q{NOT EXISTS (SELECT FROM truust_status() WHERE database = 'second' AND pid IS NOT NULL)}), 'DROP EXTENSION: the workers leave');
