@@ -21,6 +21,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -284,20 +285,28 @@ refuse_null(const TruustAttachment *attachment, const TruustMapping *mapping)
 							attachment->order_id)));
 }
 
+/* Whatever else create_order would not take. */
+static void
+check_request(Jsonb *args)
+{
+	const TruustEndpoint *create_order = truust_endpoint_find("create_order");
+	TruustWire			  wire;
+
+	truust_wire_build_from_jsonb(&wire, truust_endpoint_signature(create_order), NULL, args);
+}
+
 /* What a column holds for extra must be what create_order takes. */
 static void
 check_extra(const TruustAttachment *attachment, const TruustMapping *mapping, Jsonb *args)
 {
-	Conversion			  conversion = {truust_relation_name(attachment->relation), mapping->column,
-										mapping->parameter->name};
-	ErrorContextCallback  callback = {error_context_stack, name_conversion, &conversion};
-	const TruustEndpoint *create_order = truust_endpoint_find("create_order");
-	TruustWire			  wire;
+	Conversion			 conversion = {truust_relation_name(attachment->relation), mapping->column,
+									   mapping->parameter->name};
+	ErrorContextCallback callback = {error_context_stack, name_conversion, &conversion};
 
 	if (truust_json_get(args, mapping->parameter->name) == NULL)
 		return;
 	error_context_stack = &callback;
-	truust_wire_build_from_jsonb(&wire, truust_endpoint_signature(create_order), NULL, args);
+	check_request(args);
 	error_context_stack = callback.previous;
 }
 
@@ -326,6 +335,9 @@ check_row(const TruustAttachment *attachment, uint64 row, Jsonb *args)
 	for (int i = 0; i < attachment->n_mappings; i++)
 		if (attachment->mappings[i].parameter->place == TRUUST_IN_EXTRA)
 			check_extra(attachment, &attachment->mappings[i], args);
+	/* there a text may be no UTF-8, which JSON has to be */
+	if (GetDatabaseEncoding() == PG_SQL_ASCII)
+		check_request(args);
 }
 
 /* The rows of the last result into requests. */

@@ -129,32 +129,39 @@ write_escape(char *buf, pg_wchar c)
 				   (unsigned) (0xDC00 + (c & 0x3FF)));
 }
 
+/*
+ * A worker reads answers with no transaction open, where pg_any_to_server() would raise:
+ * what the server needs to convert a single character it has from its start.
+ */
 static void
 convert(KnownCharacter *k, pg_wchar character)
 {
 	MemoryContext cxt = CurrentMemoryContext;
-	unsigned char utf8[MAX_MULTIBYTE_CHAR_LEN + 1] = {0};
-	char *volatile converted = NULL;
+	unsigned char converted[MAX_UNICODE_EQUIVALENT_STRING + 1] = {0};
+	volatile bool lacking = false;
 
-	unicode_to_utf8(character, utf8);
-	PG_TRY();
+	if (GetDatabaseEncoding() == PG_SQL_ASCII)
+		unicode_to_utf8(character, converted);
+	else
 	{
-		converted = pg_any_to_server((char *) utf8, pg_utf_mblen(utf8), PG_UTF8);
+		PG_TRY();
+		{
+			pg_unicode_to_server(character, converted);
+		}
+		PG_CATCH();
+		{
+			(void) truust_json_caught(cxt);
+			lacking = true;
+		}
+		PG_END_TRY();
 	}
-	PG_CATCH();
+	if (lacking || strlen((char *) converted) >= MAX_CONVERTED)
+		k->len = write_escape(k->converted, character);
+	else
 	{
-		(void) truust_json_caught(cxt);
-		converted = NULL;
-	}
-	PG_END_TRY();
-
-	if (converted && strlen(converted) < MAX_CONVERTED)
-	{
-		k->len = strlen(converted);
+		k->len = strlen((char *) converted);
 		memcpy(k->converted, converted, k->len);
 	}
-	else
-		k->len = write_escape(k->converted, character);
 	k->character = character;
 }
 
