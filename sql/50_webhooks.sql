@@ -81,7 +81,7 @@ CREATE FUNCTION truust_on(event text, handler regprocedure)
 RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'truust_on';
-COMMENT ON FUNCTION truust_on(text, regprocedure) IS 'Registers a function f(truust_event) to be called for an event (* for all), in the transaction that applies it and with the rights and the search_path of the role that registers it. Errors: 22023 no name, or a function of another shape; 42501 without EXECUTE on it; 42P13 a temporary function.';
+COMMENT ON FUNCTION truust_on(text, regprocedure) IS 'Registers a function f(truust_event) to be called for an event (* for all), in the transaction that applies it and with the rights and the search_path of the role that registers it; truust.server names the account of the event. Errors: 22023 no name, or a function of another shape; 42501 without EXECUTE on it; 42P13 a temporary function.';
 
 CREATE FUNCTION truust_off(event text, handler regprocedure)
 RETURNS boolean

@@ -28,7 +28,8 @@ run_as_role(const TruustAttachment *attachment, const char *sql, int n, Oid *typ
 	int				result;
 	uint64			rows;
 
-	truust_role_enter(&state, attachment->role_oid, attachment->role, attachment->search_path);
+	truust_role_enter(&state, attachment->role_oid, attachment->role, attachment->search_path,
+					  attachment->server);
 	result = SPI_execute_with_args(sql, n, types, values, NULL, false, 0);
 	if (result < 0)
 		elog(ERROR, "could not write to an attached table: %s", SPI_result_code_string(result));

@@ -62,7 +62,7 @@ call_on_done(const TruustEnd *end)
 	type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
 
 	truust_role_enter(&role, end->role_oid, end->role,
-					  end->search_path ? end->search_path : "pg_catalog, pg_temp");
+					  end->search_path ? end->search_path : "pg_catalog, pg_temp", end->server);
 	call = psprintf("SELECT %s($1)", function_name(end->on_done));
 	if (SPI_execute_with_args(call, 1, &type, &value, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not call on_done");

@@ -261,8 +261,17 @@ truust_role_check_function(Oid function)
 						errhint("Create it in a schema that is not temporary.")));
 }
 
+/* An id that the code is given is one of this account's, and no other's. */
 void
-truust_role_enter(TruustRoleState *state, Oid role, const char *name, const char *search_path)
+truust_role_serve(const char *server)
+{
+	if (server && strcmp(server, truust_server) != 0)
+		set("truust.server", server, GUC_ACTION_SAVE);
+}
+
+void
+truust_role_enter(TruustRoleState *state, Oid role, const char *name, const char *search_path,
+				  const char *server)
 {
 	char *path = path_with_temp_last(search_path ? search_path : "pg_catalog");
 
@@ -274,6 +283,7 @@ truust_role_enter(TruustRoleState *state, Oid role, const char *name, const char
 	state->guc_nest_level = NewGUCNestLevel();
 	set_path(path);
 	users_settings();
+	truust_role_serve(server);
 	pfree(path);
 	truust_role_restart_clock();
 }

@@ -49,14 +49,17 @@ extern void truust_role_check_function(Oid function);
 
 /*
  * Become a role for a user's code: its rights, a security-restricted context,
- * the search_path given (pg_temp last unless it is in it), truust.handler_timeout
- * and truust.handler_lock_timeout; and back.  Deferred constraints are checked at
+ * the search_path given (pg_temp last unless it is in it), the server that its calls
+ * go to (NULL: as it is), truust.handler_timeout and truust.handler_lock_timeout; and back.  Deferred constraints are checked at
  * once from here to the end of the (sub)transaction, which must be a worker's.
  * Raises 42704 if the role is gone; name is what it was called.
  */
 extern void truust_role_enter(TruustRoleState *state, Oid role, const char *name,
-							  const char *search_path);
+							  const char *search_path, const char *server);
 extern void truust_role_leave(TruustRoleState *state);
+
+/* The same role's code goes on with what another server (NULL: any) is about. */
+extern void truust_role_serve(const char *server);
 
 /* Start truust.handler_timeout anew: another piece of the same role's code follows. */
 extern void truust_role_restart_clock(void);

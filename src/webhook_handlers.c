@@ -214,11 +214,15 @@ truust_handlers_call(TruustApplied **applied, int n, TruustWebhook **current)
 			{
 				if (role)
 					truust_role_leave(&state);
-				truust_role_enter(&state, handler->role_oid, handler->role, handler->search_path);
+				truust_role_enter(&state, handler->role_oid, handler->role, handler->search_path,
+								  applied[i]->row.server);
 				role = handler;
 			}
 			else
+			{
 				truust_role_restart_clock();
+				truust_role_serve(applied[i]->row.server);
+			}
 			MemoryContextSwitchTo(cxt);
 			if (event == (Datum) 0)
 				event = event_datum(desc, applied[i]);

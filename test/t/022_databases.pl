@@ -58,6 +58,33 @@ is($t->sql(q{SELECT string_agg(DISTINCT role || ' ' || server, ', ' ORDER BY rol
 	WHERE role IN ('anna', 'berta')}, database => 'second'), 'anna other, berta truust', 'two roles with two accounts in one database');
 is($t->effects('createOrder'), 25, 'each request took effect once');
 
+# What follows an answer or an event is about its account, whichever the worker would use by itself: so are calls made there.
+$t->sql(<<~'SQL', database => 'second');
+	CREATE TABLE served (what text, server text, setting text);
+	GRANT INSERT ON served TO anna, berta;
+	GRANT CREATE ON SCHEMA public TO anna, berta;
+	CREATE FUNCTION serve(r truust.requests) RETURNS void LANGUAGE plpgsql AS
+		$$ BEGIN INSERT INTO served VALUES (r.operation, r.server, current_setting('truust.server')); END $$;
+	CREATE FUNCTION serve(e truust_event) RETURNS void LANGUAGE plpgsql AS
+		$$ BEGIN INSERT INTO served VALUES ('event', e.server, current_setting('truust.server')); PERFORM set_config('truust.server', 'nowhere', false); END $$;
+	CREATE FUNCTION serve() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN INSERT INTO served VALUES ('row', 'other', current_setting('truust.server')); RETURN NULL; END $$;
+	SELECT truust_on('order.published', 'serve(truust_event)');
+	CREATE TABLE orders (id int PRIMARY KEY, title text, total numeric, truust_id bigint);
+	CREATE USER MAPPING FOR CURRENT_USER SERVER other OPTIONS (secret_key 'sk_stage_of_the_other');
+	SET truust.server = other;
+	SELECT truust_attach('orders', args => '{"name": "title", "value": "total"}', order_id => 'truust_id');
+	CREATE TRIGGER serve AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION serve();
+	INSERT INTO orders VALUES (1, 'attached', 1);
+	SELECT truust_enqueue('get_account', on_done => 'serve(truust.requests)');
+	INSERT INTO truust.webhooks (server, body) SELECT server, convert_to(format('{"escrow": {"id": %s, "status": "PUBLISHED"}}', 4711 + n), 'UTF8')
+		FROM unnest(ARRAY['other', 'truust', 'other', 'truust']) WITH ORDINALITY AS s (server, n);
+	SQL
+ok(settled_in('second'), 'what follows in two accounts');
+is($t->sql('SELECT what, server, setting, count(*) FROM served GROUP BY 1, 2, 3 ORDER BY 1, 2', database => 'second'),
+	"event|other|other|2\nevent|truust|truust|2\nget_account|other|other|1\nrow|other|other|1", 'each has the account that it is about');
+$t->sql(q{SELECT truust_off('order.published', 'serve(truust_event)'), truust_detach('orders')}, database => 'second');
+
 # Rename, drop, copy.
 $t->sql('ALTER DATABASE third RENAME TO fourth');
 $t->sql(sprintf($enqueue, 'after the new name'), database => 'fourth');
@@ -69,7 +96,7 @@ $t->sql('CREATE DATABASE copy TEMPLATE second');
 $t->sql(sprintf($enqueue, 'in a copy'), database => 'copy');
 ok($node->poll_query_until('copy', q{SELECT bool_and(state = 'restored') FROM truust_status() WHERE database = 'copy'}),
 	'a copy waits, and says so');
-is($t->effects('createOrder'), 30, 'and sends nothing');
+is($t->effects('createOrder'), 31, 'and sends nothing');
 
 # The extension, made by a transaction that is prepared: who commits it is another session. Workers have looked there before.
 $t->sql('CREATE DATABASE prepared');
