@@ -91,23 +91,27 @@ prepare_note(const TruustSignature *signature)
 	return is_new ? truust_orders_prepare() : TRUUST_ANYTHING;
 }
 
-/* Note what a write returned, so that the tables know it before the first webhook. */
+/*
+ * Note what a write returned, so that the tables know it before the first webhook.
+ * A trigger on one of them may call another account, which is then the one that is kept.
+ */
 static void
 note_result(const TruustSignature *signature, const TruustAccount *account, Jsonb *resource,
 			TruustExpect expect, int64 order_id)
 {
+	char *server = pstrdup(account->server_name);
+
 	switch (signature->resource)
 	{
 		case TRUUST_AN_ORDER:
-			truust_orders_note(account->server_name, account->userid,
-							   GetUserNameFromId(account->userid, false), resource,
-							   TRUUST_FROM_CALL, expect);
+			truust_orders_note(server, account->userid, GetUserNameFromId(account->userid, false),
+							   resource, TRUUST_FROM_CALL, expect);
 			break;
 		case TRUUST_A_PAYIN:
-			truust_payins_note(account->server_name, resource, order_id);
+			truust_payins_note(server, resource, order_id);
 			break;
 		case TRUUST_A_PAYOUT:
-			truust_payouts_note(account->server_name, resource, order_id);
+			truust_payouts_note(server, resource, order_id);
 			break;
 		case TRUUST_A_RESOURCE:
 			break;
@@ -350,7 +354,7 @@ payin_after_charge(const TruustWire *read, const TruustAccount *account)
 	{
 		payin = truust_api_call(read, account, NULL);
 		if (payin)
-			truust_payins_note(account->server_name, payin, 0);
+			truust_payins_note(pstrdup(account->server_name), payin, 0);
 	}
 	PG_CATCH();
 	{

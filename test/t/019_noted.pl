@@ -112,6 +112,26 @@ for my $case (
 	$sim->no_rules;
 }
 
+# ------------------------------------------------------------------ a trigger that calls by itself
+
+# By another account: what is noted is of the account that was called.
+{
+	my $url = $sim->base_url;
+	my ($known) = value($create);
+
+	value(<<~SQL);
+		CREATE SERVER another_account FOREIGN DATA WRAPPER truust OPTIONS (base_url '$url');
+		CREATE USER MAPPING FOR CURRENT_USER SERVER another_account OPTIONS (secret_key 'sk_stage_of_another_account');
+		CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql SET truust.server = 'another_account' AS
+			\$\$ BEGIN PERFORM public.truust_get_order($known); RETURN NULL; END \$\$;
+		CREATE TRIGGER look AFTER INSERT ON truust.orders FOR EACH ROW EXECUTE FUNCTION look();
+		SQL
+	my $called = value($create);
+	is(value("SELECT o.server, e.server FROM truust.orders o JOIN truust.events e ON e.order_id = o.id WHERE o.id = $called"), 'truust|truust',
+		'a trigger that calls another account does not change whose order is noted');
+	value('DROP TRIGGER look ON truust.orders');
+}
+
 # ------------------------------------------------------------------ tables that somebody has locked
 
 for my $case (
