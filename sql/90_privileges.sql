@@ -146,11 +146,19 @@ RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    schema CONSTANT name := (SELECT n.nspname FROM pg_catalog.pg_extension x JOIN pg_catalog.pg_namespace n ON n.oid = x.extnamespace
+                              WHERE x.extname = 'truust');
 BEGIN
     PERFORM truust.change_privileges('GRANT', privilege, role);
+    -- the schema is not the extension's own, so that nothing of it is granted
+    IF NOT pg_catalog.has_schema_privilege(role, schema, 'USAGE') THEN
+        RAISE WARNING 'role "%" has no USAGE on schema "%", in which the functions are', role, schema
+            USING HINT = pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I;', schema, role);
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION truust_grant(text, name) IS 'Gives a role a privilege: api (calls and deferred requests), intake (insert webhooks, nothing else), read (state tables and views), operate (retry, discard, replay, sync, pause, attach, handlers). A role that calls also needs USAGE on a server and a user mapping. For the extension''s owner. Errors: 22023 unknown privilege, 42704 unknown role.';
+COMMENT ON FUNCTION truust_grant(text, name) IS 'Gives a role a privilege: api (calls and deferred requests), intake (insert webhooks, nothing else), read (state tables and views), operate (retry, discard, replay, sync, pause, attach, handlers). A role that calls also needs USAGE on a server and a user mapping, and on the schema that the extension was created in, unless everybody has it: a warning says so. For the extension''s owner. Errors: 22023 unknown privilege, 42704 unknown role.';
 
 CREATE FUNCTION truust_revoke(privilege text, role name)
 RETURNS void

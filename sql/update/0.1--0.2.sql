@@ -84,6 +84,25 @@ CREATE OR REPLACE VIEW truust.privileges AS
     UNION ALL
     SELECT t.privilege, 'TABLE truust.' || pg_catalog.quote_ident(t.name), t.rights FROM tables t;
 
+-- A role that cannot reach the functions is warned of.
+CREATE OR REPLACE FUNCTION truust_grant(privilege text, role name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema CONSTANT name := (SELECT n.nspname FROM pg_catalog.pg_extension x JOIN pg_catalog.pg_namespace n ON n.oid = x.extnamespace
+                              WHERE x.extname = 'truust');
+BEGIN
+    PERFORM truust.change_privileges('GRANT', privilege, role);
+    -- the schema is not the extension's own, so that nothing of it is granted
+    IF NOT pg_catalog.has_schema_privilege(role, schema, 'USAGE') THEN
+        RAISE WARNING 'role "%" has no USAGE on schema "%", in which the functions are', role, schema
+            USING HINT = pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I;', schema, role);
+    END IF;
+END
+$$;
+
 CREATE FUNCTION truust_renew_privileges()
 RETURNS void
 LANGUAGE plpgsql

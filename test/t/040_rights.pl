@@ -115,6 +115,15 @@ is($t->sql(<<~'SQL'), '0|0|0', 'after truust_revoke nothing is left');
 				AND a.grantee IN (SELECT oid FROM pg_roles WHERE rolname ~ '^only_'))
 	SQL
 $t->sql(q{SELECT truust_grant(p, 'only_' || p) FROM unnest('{api,intake,read,operate}'::text[]) p});
+# A schema of the merchant's own is his to open.
+$t->sql('CREATE DATABASE elsewhere');
+$t->sql('CREATE SCHEMA "Pay"; CREATE EXTENSION truust SCHEMA "Pay"', database => 'elsewhere');
+like($t->error(q{SELECT "Pay".truust_grant('api', 'only_api')}, database => 'elsewhere'),
+	qr/WARNING:  01000: role "only_api" has no USAGE on schema "Pay".*\nHINT:  GRANT USAGE ON SCHEMA "Pay" TO only_api;/, 'truust_grant() warns where the functions cannot be reached');
+$t->sql('GRANT USAGE ON SCHEMA "Pay" TO only_api', database => 'elsewhere');
+is($t->error(q{SELECT "Pay".truust_grant('api', 'only_api')}, database => 'elsewhere'), '', 'and not where they can');
+$t->sql(q{SELECT "Pay".truust_revoke('api', 'only_api')}, database => 'elsewhere');
+$t->sql('DROP DATABASE elsewhere');
 like($t->error(q{SELECT truust_grant('all', 'only_api')}), qr/22023: privilege "all" does not exist/, 'an unknown privilege');
 like($t->error(q{SELECT truust_grant('api', 'public')}), qr/42704: role "public" does not exist/, 'nothing goes to PUBLIC');
 
