@@ -619,16 +619,17 @@ wait_for_due(long *wait, bool *more)
 
 	if (truust_outbox_run(&next_look_query, &value) > 0)
 		sooner(wait, ms_until(DatumGetTimestampTz(truust_field(0, 1))));
-	foreach (lc, known_lanes)
+	/* looks that are due wait for the end of a pause, too, and need not have a queued row beside them */
+	foreach (lc, truust_lanes())
 	{
-		TruustLane *lane = lfirst(lc);
-		long		pause = truust_lane_wait(lane, now);
+		long pause = truust_lane_wait(lfirst(lc), now);
 
 		if (pause > 0)
 			sooner(wait, pause);
-		else
-			wait_for_lane(lane, wait, more);
 	}
+	foreach (lc, known_lanes)
+		if (truust_lane_wait(lfirst(lc), now) == 0)
+			wait_for_lane(lfirst(lc), wait, more);
 }
 
 /* ---------------------------------------------------------------- the claim */

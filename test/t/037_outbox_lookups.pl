@@ -371,6 +371,23 @@ is($t->effects('createOrder'), 1, '408: it took effect once');
 cmp_ok($t->calls('listOrders'), '>', 12, '408: it was looked for until there was an answer');
 $t->sim(DELETE => 'rules');
 
+# A look that waits for the end of a pause goes on then, although nothing is queued, and not after truust.naptime.
+{
+	my @receipts = map { order('PUBLISHED') } 1 .. 3;
+	my $accepted = order('PUBLISHED');
+
+	$t->sql($_) for q{ALTER SYSTEM SET truust.naptime = '10min'}, 'SELECT pg_reload_conf()';
+	$t->sim(DELETE => 'requests');
+	$t->sim(POST => 'rules', { operation => $_->[0], do => 'status', status => 500, times => $_->[1], when => 'after' }) for [ sendOrderReceipt => 3 ], [ acceptOrder => 1 ];
+	my ($id) = reverse split /\n/, $t->sql(join ';', 'BEGIN', (map { qq{SELECT truust_enqueue('send_order_receipt', '{"order_id": $_}')} } @receipts),
+		qq{SELECT truust_enqueue('accept_order', '{"order_id": $accepted}')}, 'COMMIT');
+	ok($t->settled, 'a look behind a pause: it ends');
+	is($t->sql("SELECT state FROM truust.requests WHERE id = $id"), 'done', 'a look behind a pause: it is found');
+	is($t->effects('acceptOrder'), 1, 'a look behind a pause: it took effect once');
+	$t->sql($_) for 'ALTER SYSTEM RESET truust.naptime', 'SELECT pg_reload_conf()';
+	$t->sim(DELETE => 'rules');
+}
+
 # ---------------------------------------------------------------- never executed, however often
 
 $t->sql($_) for 'ALTER SYSTEM SET truust.max_attempts = 2', 'SELECT pg_reload_conf()';
