@@ -129,7 +129,9 @@ typedef struct TruustBatch
 	int			   n;
 	bool		   due;			  /* rows in state retry, as opposed to new ones */
 	bool		   waiting_exist; /* there are rows in state retry */
-	bool		   cut;			  /* there were more rows, whose bodies were too much */
+	int			   limit;		  /* rows that are read at most */
+	bool		   cut;			  /* there were more rows, whose bodies or handlers were too much */
+	long		   took;		  /* ms that it was applied for */
 	HTAB		  *obstacles;	  /* webhook_behind.c's */
 	HTAB		  *looks;		  /* TruustLook, NULL: nothing was asked */
 } TruustBatch;
@@ -182,8 +184,8 @@ extern uint64 truust_event_stand_in(const char *name);
  * webhook_read.c; need an SPI connection and the owner's rights, results in batch->cxt, in the order
  * of their ids.  Rows of servers that rest are left out.
  */
-extern void truust_batch_read_new(TruustBatch *batch, int64 after, int limit);
-extern void truust_batch_read_due(TruustBatch *batch, int limit);
+extern void truust_batch_read_new(TruustBatch *batch, int64 after);
+extern void truust_batch_read_due(TruustBatch *batch);
 
 /* Once more: rows that somebody else has dealt with are GONE, others may be at another place. */
 extern void truust_batch_read_again(TruustBatch *batch);
@@ -285,7 +287,12 @@ extern void				 truust_decide_end(TruustOutcomeSet *set, TruustWebhook **rows, i
 
 /* webhook_apply.c */
 
-/* Apply what is open in a batch, in the current transaction; every row has a fate then. */
+#define TRUUST_BATCH_TIME 1000 /* ms after which a batch is over, if its last handler is */
+
+/*
+ * Apply what is open in a batch, in the current transaction; every row has a fate then.  Where that
+ * takes long the batch becomes the part of it that is done.
+ */
 extern void truust_batch_apply(TruustBatch *batch);
 
 /* webhook_fate.c */
@@ -306,8 +313,12 @@ extern void truust_webhooks_free(int64 id);
 /* Read the handlers; false: there are none. */
 extern bool truust_handlers_load(void);
 
-/* Call the handlers of each event; *current is the row whose handler is running. */
-extern void truust_handlers_call(TruustApplied **applied, int n, TruustWebhook **current);
+/*
+ * Call the handlers of each event; *current is the row whose handler is running.  False: another row's
+ * would have begun after until (by the monotonic clock, ms), and were not called.
+ */
+extern bool truust_handlers_call(TruustApplied **applied, int n, TruustWebhook **current,
+								 int64 until);
 
 /* webhook_sync.c */
 

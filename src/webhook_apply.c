@@ -11,6 +11,9 @@
  *
  * An event that fails waits, and all later ones of its order with it.
  *
+ * A transaction holds the rows of its orders, so that one whose handlers are slow
+ * is over before all rows are applied; the next batch goes on behind it.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -26,6 +29,7 @@
 #include "api.h"
 #include "attach.h"
 #include "attempt.h"
+#include "clock.h"
 #include "guc.h"
 #include "stats.h"
 #include "webhook.h"
@@ -46,6 +50,8 @@ typedef struct Piece
 	bool			  in_tables; /* attached tables are being updated */
 	bool			  again;	 /* an order came into being meanwhile */
 	bool			  changed;	 /* somebody changed a row meanwhile */
+	bool			  late;		 /* its handlers took longer */
+	int64			  patience;	 /* ms that they may take for all of it */
 	TruustOutcomeSet *set;
 } Piece;
 
@@ -167,6 +173,19 @@ delete_rows(Piece *piece)
 					errmsg("a webhook was changed by somebody else at the same moment")));
 }
 
+/* If they take long for so many rows, it is to be fewer of them. */
+static void
+call_handlers(Piece *piece)
+{
+	TruustOutcomeSet *set = piece->set;
+	int64			  until = truust_monotonic_ms() + piece->patience;
+
+	piece->late = !truust_handlers_call(set->applied, set->n_applied, &piece->current, until);
+	if (piece->late)
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("handlers take long for so many events at once")));
+}
+
 /*
  * All of a piece.  Runs in a subtransaction; whatever it raises undoes it.
  */
@@ -181,6 +200,7 @@ apply_piece(void *arg)
 	piece->in_tables = false;
 	piece->again = false;
 	piece->changed = false;
+	piece->late = false;
 	truust_decide_load(set, piece->rows, piece->n);
 	for (int i = 0; i < piece->n; i++)
 		truust_decide(set, piece->rows[i]);
@@ -199,7 +219,7 @@ apply_piece(void *arg)
 	update_tables(set->orders);
 	piece->in_tables = false;
 	if (piece->has_handlers)
-		truust_handlers_call(set->applied, set->n_applied, &piece->current);
+		call_handlers(piece);
 	notify(set->applied, set->n_applied);
 	delete_rows(piece);
 }
@@ -377,6 +397,8 @@ take_failure(TruustBatch *batch, Piece *piece, ErrorData *edata, int *size, int 
 	if (piece->n > 1)
 	{
 		*size = smaller(piece);
+		if (piece->late)
+			piece->patience *= 2; /* what was in time may be slower now */
 		return false;
 	}
 	if (piece->changed)
@@ -386,10 +408,21 @@ take_failure(TruustBatch *batch, Piece *piece, ErrorData *edata, int *size, int 
 	return true;
 }
 
+/* The rows from here on are another batch's. */
+static void
+cut_short(TruustBatch *batch, int n)
+{
+	if (n >= batch->n)
+		return;
+	batch->n = n;
+	batch->cut = true;
+}
+
 void
 truust_batch_apply(TruustBatch *batch)
 {
-	Piece		  piece = {.has_handlers = truust_handlers_load()};
+	Piece		  piece = {.has_handlers = truust_handlers_load(), .patience = TRUUST_BATCH_TIME};
+	int64		  began = truust_monotonic_ms();
 	int			  start = 0;
 	int			  size = Max(batch->n, 1);
 	int			  again = 0;
@@ -418,7 +451,10 @@ truust_batch_apply(TruustBatch *batch)
 			again = 0;
 		}
 		MemoryContextReset(cxt);
+		if (start > 0 && truust_monotonic_ms() > began + TRUUST_BATCH_TIME)
+			cut_short(batch, start);
 	}
+	batch->took = truust_monotonic_ms() - began;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 }

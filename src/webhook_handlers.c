@@ -28,6 +28,7 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "endpoint.h"
 #include "owner.h"
@@ -179,63 +180,103 @@ call(Handler *handler, Datum event, MemoryContext cxt)
 	CommandCounterIncrement();
 }
 
-static bool
-same_role(const Handler *a, const Handler *b)
+/* The handler as whose role code runs, and the search_path that is in force then. */
+typedef struct Actor
 {
-	return a && a->role_oid == b->role_oid && strcmp(a->search_path, b->search_path) == 0;
+	Handler		   *handler; /* NULL: none */
+	char		   *search_path;
+	TruustRoleState state;
+} Actor;
+
+static void
+leave_role(Actor *actor)
+{
+	if (actor->handler)
+		truust_role_leave(&actor->state);
+	actor->handler = NULL;
 }
 
-void
-truust_handlers_call(TruustApplied **applied, int n, TruustWebhook **current)
+/* Whether the handler's code can go on as this actor; the one before may have set another search_path. */
+static bool
+is_same(const Actor *actor, const Handler *handler)
+{
+	const Handler *other = actor->handler;
+
+	return other && other->role_oid == handler->role_oid &&
+		   strcmp(other->search_path, handler->search_path) == 0 &&
+		   strcmp(actor->search_path, namespace_search_path) == 0;
+}
+
+static void
+become(Actor *actor, Handler *handler, const char *server)
+{
+	if (is_same(actor, handler))
+	{
+		truust_role_serve(server);
+		truust_role_restart_clock();
+		return;
+	}
+	leave_role(actor);
+	truust_role_enter(&actor->state, handler->role_oid, handler->role, handler->search_path,
+					  server);
+	actor->handler = handler;
+	actor->search_path = pstrdup(namespace_search_path);
+}
+
+static bool
+concerns(const Handler *handler, const TruustApplied *applied)
+{
+	return strcmp(handler->event, "*") == 0 || strcmp(handler->event, applied->row.event) == 0;
+}
+
+/* Call those that an event concerns. */
+static void
+call_for(const TruustApplied *applied, TupleDesc desc, Actor *actor, MemoryContext cxt)
+{
+	MemoryContext old = CurrentMemoryContext;
+	Datum		  event = (Datum) 0;
+
+	for (int j = 0; j < n_handlers; j++)
+	{
+		Handler *handler = &handlers[j];
+
+		if (!concerns(handler, applied))
+			continue;
+		become(actor, handler, applied->row.server);
+		MemoryContextSwitchTo(cxt);
+		if (event == (Datum) 0)
+			event = event_datum(desc, applied);
+		call(handler, event, old);
+		MemoryContextSwitchTo(old);
+	}
+	MemoryContextReset(cxt);
+}
+
+bool
+truust_handlers_call(TruustApplied **applied, int n, TruustWebhook **current, int64 until)
 {
 	TupleDesc	  desc = event_desc();
+	Actor		  actor = {NULL};
 	MemoryContext cxt =
 		AllocSetContextCreate(CurrentMemoryContext, "truust handler", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext	old = CurrentMemoryContext;
-	Handler		   *role = NULL;
-	TruustRoleState state;
+	bool in_time = true;
 
 	for (int j = 0; j < n_handlers; j++)
 		handlers[j].ready = false;
 	PushActiveSnapshot(GetTransactionSnapshot());
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n && in_time; i++)
 	{
-		Datum event = (Datum) 0;
-
 		*current = applied[i]->webhook;
-		for (int j = 0; j < n_handlers; j++)
-		{
-			Handler *handler = &handlers[j];
-
-			if (strcmp(handler->event, "*") != 0 &&
-				strcmp(handler->event, applied[i]->row.event) != 0)
-				continue;
-			if (!same_role(role, handler))
-			{
-				if (role)
-					truust_role_leave(&state);
-				truust_role_enter(&state, handler->role_oid, handler->role, handler->search_path,
-								  applied[i]->row.server);
-				role = handler;
-			}
-			else
-			{
-				truust_role_restart_clock();
-				truust_role_serve(applied[i]->row.server);
-			}
-			MemoryContextSwitchTo(cxt);
-			if (event == (Datum) 0)
-				event = event_datum(desc, applied[i]);
-			call(handler, event, old);
-			MemoryContextSwitchTo(old);
-		}
-		MemoryContextReset(cxt);
+		in_time = *current == applied[0]->webhook || truust_monotonic_ms() <= until;
+		if (in_time)
+			call_for(applied[i], desc, &actor, cxt);
 	}
-	if (role)
-		truust_role_leave(&state);
+	leave_role(&actor);
 	PopActiveSnapshot();
-	*current = NULL;
+	if (in_time)
+		*current = NULL;
 	MemoryContextDelete(cxt);
+	return in_time;
 }
 
 static char *

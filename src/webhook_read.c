@@ -147,7 +147,7 @@ take_rows(TruustBatch *batch, uint64 n)
 }
 
 void
-truust_batch_read_new(TruustBatch *batch, int64 after, int limit)
+truust_batch_read_new(TruustBatch *batch, int64 after)
 {
 	static TruustStatement all = {"SELECT " ROW_COLUMNS
 								  " FROM truust.webhooks w WHERE w.state = 'new' AND w.id > $5 "
@@ -163,13 +163,13 @@ truust_batch_read_new(TruustBatch *batch, int64 after, int limit)
 	int		  instances = choose_rows(&choice, truust_pass_servers());
 
 	choice.values[4] = Int64GetDatum(after);
-	choice.values[5] = Int64GetDatum(limit);
+	choice.values[5] = Int64GetDatum(batch->limit);
 	take_rows(batch,
 			  truust_statement_run(instances == 1 ? &all : &share, choice.values, choice.nulls, 0));
 }
 
 void
-truust_batch_read_due(TruustBatch *batch, int limit)
+truust_batch_read_due(TruustBatch *batch)
 {
 	static TruustStatement due = {
 		"SELECT " ROW_COLUMNS
@@ -181,7 +181,7 @@ truust_batch_read_due(TruustBatch *batch, int limit)
 
 	(void) choose_rows(&choice, truust_resting_servers());
 	choice.values[4] = TimestampTzGetDatum(GetCurrentTimestamp());
-	choice.values[5] = Int64GetDatum(limit);
+	choice.values[5] = Int64GetDatum(batch->limit);
 	take_rows(batch, truust_statement_run(&due, choice.values, choice.nulls, 0));
 }
 

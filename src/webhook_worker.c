@@ -41,6 +41,9 @@ static bool	  waiting_exist = true; /* there may be rows in state retry */
 static int64  next_chores = 0;		/* ms of the monotonic clock */
 static uint64 rows_gone = 0;		/* applied or given up, in this process */
 
+/* Rows that can be applied in time, as far as is known: of new ones, and of those that are due. */
+static int affordable[2] = {INT_MAX, INT_MAX};
+
 /* How a batch went. */
 typedef struct BatchResult
 {
@@ -63,7 +66,7 @@ understand(TruustBatch *batch)
 static BatchResult
 sum_up(TruustBatch *batch)
 {
-	BatchResult result = {.n = batch->n, .full = batch->cut || batch->n >= truust_batch_size};
+	BatchResult result = {.n = batch->n, .full = batch->cut || batch->n >= batch->limit};
 
 	for (int i = 0; i < batch->n; i++)
 	{
@@ -88,9 +91,9 @@ read_batch(TruustBatch *batch, bool due)
 		truust_pass_restart();
 	batch->due = due;
 	if (due)
-		truust_batch_read_due(batch, truust_batch_size);
+		truust_batch_read_due(batch);
 	else
-		truust_batch_read_new(batch, position, truust_batch_size);
+		truust_batch_read_new(batch, position);
 	if (batch->n == 0)
 		return NULL;
 	truust_worker_activity(TRUUST_SLOT_BUSY, "applying webhooks");
@@ -197,6 +200,16 @@ time_to_wait(int left, int resting)
 	return wait;
 }
 
+/* How many rows to read next time: as many as were applied in time, or more where that was quick. */
+static void
+learn(const TruustBatch *batch, int *rows)
+{
+	if (batch->took > TRUUST_BATCH_TIME)
+		*rows = Max(batch->n, 1);
+	else if (batch->n >= *rows && batch->took < TRUUST_BATCH_TIME / 2)
+		*rows = *rows > INT_MAX / 2 ? INT_MAX : *rows * 2;
+}
+
 /*
  * One batch in a memory context of its own.
  */
@@ -208,11 +221,13 @@ one_batch(bool due, bool *paused)
 	MemoryContext old = CurrentMemoryContext;
 
 	batch.cxt = AllocSetContextCreate(old, "truust batch", ALLOCSET_DEFAULT_SIZES);
+	batch.limit = Min(truust_batch_size, affordable[due]);
 	truust_worker_begin();
 	*paused = truust_paused("webhooks");
 	if (!*paused)
 		result = run_batch(&batch, due, paused);
 	truust_worker_commit();
+	learn(&batch, &affordable[due]);
 	rows_gone += result.gone;
 	waiting_exist |= batch.waiting_exist;
 	for (int i = 0; i < batch.n && !waiting_exist; i++)

@@ -174,6 +174,27 @@ CALL truust_drain();
 SELECT count(*) FROM treasure WHERE treasure::text LIKE '%order.failed%';
 SELECT truust_off('EscrowFailure', 'shop.failed_too(truust_event)');
 TRUNCATE truust.webhooks, truust.handlers, truust.orders, truust.events, truust.payins RESTART IDENTITY;
+-- A handler that sets another search_path does so for itself.
+CREATE FUNCTION shop.stray(e truust_event) RETURNS void LANGUAGE plpgsql AS $$ BEGIN SET search_path = pg_catalog; END $$;
+CREATE FUNCTION shop.steady(e truust_event) RETURNS void LANGUAGE plpgsql AS $$ BEGIN INSERT INTO treasure VALUES ('steady ' || current_setting('search_path')); END $$;
+SELECT truust_on('*', 'shop.stray(truust_event)');
+SELECT truust_on('*', 'shop.steady(truust_event)');
+SELECT truust_receive_webhook(format('{"escrow": {"id": 2200, "status": "%s"}}', s)) > 0 AS received FROM unnest(ARRAY['PUBLISHED', 'ACCEPTED']) s;
+CALL truust_drain();
+SELECT * FROM failed;
+SELECT owner FROM treasure WHERE owner LIKE 'steady%';
+SELECT truust_off('*', 'shop.stray(truust_event)'), truust_off('*', 'shop.steady(truust_event)');
+TRUNCATE truust.webhooks, truust.orders, truust.events RESTART IDENTITY;
+-- Slow handlers make for small batches: a transaction holds the rows of its orders. Nothing is called twice that counts.
+CREATE FUNCTION shop.lazy(e truust_event) RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); INSERT INTO treasure VALUES ('lazy ' || e.order_id); END $$;
+SELECT truust_on('*', 'shop.lazy(truust_event)');
+INSERT INTO truust.webhooks (body) SELECT convert_to(format('{"escrow": {"id": %s, "status": "PUBLISHED"}}', 2300 + g), 'UTF8') FROM generate_series(1, 12) g;
+CALL truust_drain();
+SELECT * FROM failed;
+SELECT count(*) AS events, count(DISTINCT order_id) AS orders, count(DISTINCT applied_at) > 2 AS several_batches FROM truust.events;
+SELECT count(*), count(DISTINCT owner) FROM treasure WHERE owner LIKE 'lazy%';
+SELECT truust_off('*', 'shop.lazy(truust_event)');
+TRUNCATE truust.webhooks, truust.orders, truust.events RESTART IDENTITY;
 -- Nobody registers, drains or receives without the privilege.
 SET ROLE regress_truust_other;
 SELECT truust_on('*', 'shop.slow(truust_event)');
