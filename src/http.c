@@ -267,6 +267,12 @@ find_transfer(const TruustHttpRequest *req)
 	return NULL;
 }
 
+bool
+truust_http_is_known(const TruustHttpRequest *req)
+{
+	return find_transfer(req) != NULL;
+}
+
 /* Give up a transfer in any state, without a look at its request.  Never raises. */
 static void
 give_up(TruustHttpTransfer *t)

@@ -77,6 +77,9 @@ extern TruustHttpRequest *truust_http_next(long timeout_ms);
  */
 extern void truust_http_release(TruustHttpRequest *req);
 
+/* Whether a request that was started is under way or done, and was not given up since. */
+extern bool truust_http_is_known(const TruustHttpRequest *req);
+
 /* Give up everything in flight (a worker's error path). */
 extern void truust_http_abandon_all(void);
 

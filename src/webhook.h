@@ -12,6 +12,7 @@
  *	webhook_fetch.c		which orders of a batch must be looked at
  *	webhook_look.c		the API is asked what is true
  *	webhook_rest.c		whom it is not asked for a while
+ *	webhook_trial.c		who is asked again, by one request first
  *	webhook_pass.c		rows that a pass over the intake leaves for the next
  *	webhook_behind.c	what a row stands behind
  *	webhook_decide.c	an event meets an order: what follows
@@ -34,6 +35,7 @@
 #include "statement.h"
 
 struct TruustEvent;
+struct TruustHttpRequest;
 
 /* What becomes of a row of the intake in this batch. */
 typedef enum TruustFate
@@ -208,8 +210,23 @@ extern TruustLook *truust_look_enter(HTAB *looks, int64 id, const char *server);
  */
 extern struct TruustLooking *truust_looks_prepare(HTAB *looks, bool quiet);
 
+/* The same for a trial: of a server that is left alone otherwise.  NULL: there is no key to ask with. */
+extern struct TruustLooking *truust_looks_prepare_trial(HTAB *looks);
+
 /* Outside transactions: ask.  Every look is done, or has an error. */
 extern void truust_looks_run(struct TruustLooking *looking);
+
+/*
+ * The same step by step: begin what may be sent at once, take what has come for whomever, and
+ * say whether all is answered, which is concluded by the last function.
+ */
+extern void truust_looks_begin(struct TruustLooking *looking);
+extern void truust_looks_take(struct TruustHttpRequest *req);
+extern bool truust_looks_are_over(const struct TruustLooking *looking);
+extern void truust_looks_finish(struct TruustLooking *looking);
+
+/* Whether nothing will come any more because an error has ended all requests of the process. */
+extern bool truust_looks_are_lost(const struct TruustLooking *looking);
 
 /* Whether what the API answered is this order: it has its id, and a status. */
 extern bool truust_is_order(Jsonb *resource, int64 id);
@@ -230,6 +247,13 @@ extern long truust_rest_begin(const char *server, Oid role, long least);
 /* It answered. */
 extern void truust_rest_end(const char *server, Oid role);
 
+/* Whether a server has failed, and has neither answered nor passed a trial since. */
+extern bool truust_has_failed(const char *server);
+
+/* A server rests on until its trial is over, which ends as well by what is said of it above. */
+extern void truust_rest_trial_begin(const char *server);
+extern void truust_rest_trial_end(const char *server, bool passed);
+
 /* ms until the first of them is tried again, -1: none rests */
 extern long truust_rest_left(void);
 
@@ -237,6 +261,17 @@ extern long truust_rest_left(void);
 extern List *truust_resting_servers(void);
 
 extern void truust_rests_forget(void);
+
+/* webhook_trial.c */
+
+/*
+ * In a transaction: whether a server where an order is to be looked at has failed and is tried
+ * first, with this order; it rests until that is over.
+ */
+extern bool truust_trial_begin(const char *server, int64 order_id);
+
+/* Outside transactions: see to the trials; returns at once. */
+extern void truust_trials_poll(void);
 
 /* webhook_pass.c */
 

@@ -64,14 +64,15 @@ typedef enum AskKind
 /* One request of a look. */
 typedef struct Ask
 {
-	TruustLook		 *look;
-	AskKind			  kind;
-	Party			 *server;
-	Party			 *account;
-	TruustWire		  wire;
-	TruustHttpRequest req;
-	int64			  started; /* us of the monotonic clock */
-	bool			  repeated;
+	struct TruustLooking *looking;
+	TruustLook			 *look;
+	AskKind				  kind;
+	Party				 *server;
+	Party				 *account;
+	TruustWire			  wire;
+	TruustHttpRequest	  req;
+	int64				  started; /* us of the monotonic clock */
+	bool				  repeated;
 } Ask;
 
 struct TruustLooking
@@ -82,6 +83,9 @@ struct TruustLooking
 	int			  n;
 	List		 *parties; /* of Party */
 	bool		  quiet;   /* a server without a key is nothing to complain of */
+	bool		  trial;   /* of a server that has failed */
+	int			  next;	   /* of asks */
+	int			  in_flight;
 };
 
 HTAB *
@@ -285,6 +289,7 @@ add_ask(struct TruustLooking *looking, TruustLook *look, Party *account, AskKind
 	Ask	 *ask = &looking->asks[looking->n++];
 
 	memset(ask, 0, sizeof(Ask));
+	ask->looking = looking;
 	ask->look = look;
 	ask->kind = kind;
 	ask->server = find_server(looking, look->key.server);
@@ -298,7 +303,8 @@ add_look(struct TruustLooking *looking, TruustLook *look)
 {
 	Party *account;
 
-	if (truust_rests(look->key.server, TRUUST_ALL_ROLES))
+	if (!looking->trial && (truust_rests(look->key.server, TRUUST_ALL_ROLES) ||
+							truust_trial_begin(look->key.server, look->key.id)))
 	{
 		look->error = "the server is left alone for a while";
 		look->later = true;
@@ -318,8 +324,8 @@ add_look(struct TruustLooking *looking, TruustLook *look)
 		add_ask(looking, look, account, ASK_PAYOUT, "get_order_payout");
 }
 
-struct TruustLooking *
-truust_looks_prepare(HTAB *looks, bool quiet)
+static struct TruustLooking *
+prepare(HTAB *looks, bool quiet, bool trial)
 {
 	struct TruustLooking *looking = palloc0(sizeof(struct TruustLooking));
 	Size				  max = (Size) hash_get_num_entries(looks) * (ASK_PAYOUT + 1);
@@ -329,12 +335,27 @@ truust_looks_prepare(HTAB *looks, bool quiet)
 	looking->cxt = CurrentMemoryContext;
 	looking->looks = looks;
 	looking->quiet = quiet;
+	looking->trial = trial;
 	looking->asks = palloc_extended(sizeof(Ask) * Max(max, 1), MCXT_ALLOC_HUGE);
 	read_roles(looks);
 	hash_seq_init(&scan, looks);
 	while ((look = hash_seq_search(&scan)) != NULL)
 		add_look(looking, look);
 	return looking;
+}
+
+struct TruustLooking *
+truust_looks_prepare(HTAB *looks, bool quiet)
+{
+	return prepare(looks, quiet, false);
+}
+
+struct TruustLooking *
+truust_looks_prepare_trial(HTAB *looks)
+{
+	struct TruustLooking *looking = prepare(looks, true, true);
+
+	return looking->n > 0 ? looking : NULL;
 }
 
 static void
@@ -517,13 +538,13 @@ take_answer(Ask *ask)
 	take_resource(ask, &answer);
 }
 
-/* The next request that may be sent, from *next on; those of a server or a key that fails are not. */
+/* The next request that may be sent; those of a server or a key that fails are not. */
 static Ask *
-next_ask(struct TruustLooking *looking, int *next)
+next_ask(struct TruustLooking *looking)
 {
-	while (*next < looking->n)
+	while (looking->next < looking->n)
 	{
-		Ask *ask = &looking->asks[(*next)++];
+		Ask *ask = &looking->asks[looking->next++];
 
 		if (!ask->server->stop && !ask->account->stop)
 			return ask;
@@ -566,8 +587,8 @@ make_body(const TruustLook *look)
 }
 
 /* When all is answered: which looks count. */
-static void
-finish_looks(struct TruustLooking *looking)
+void
+truust_looks_finish(struct TruustLooking *looking)
 {
 	HASH_SEQ_STATUS scan;
 	TruustLook	   *look;
@@ -586,7 +607,7 @@ finish_looks(struct TruustLooking *looking)
 	{
 		Party *party = lfirst(lc);
 
-		if (party->ok == 0 && party->failed > 0)
+		if (party->ok == 0 && party->failed > 0 && !looking->trial)
 			party->stop = true;
 		if (!party->no_key || !looking->quiet)
 			conclude(party);
@@ -596,40 +617,69 @@ finish_looks(struct TruustLooking *looking)
 }
 
 void
+truust_looks_begin(struct TruustLooking *looking)
+{
+	Ask *ask;
+
+	while (looking->in_flight < truust_max_connections &&
+		   (looking->in_flight == 0 || truust_http_has_room()) && (ask = next_ask(looking)) != NULL)
+	{
+		start(ask);
+		looking->in_flight++;
+	}
+}
+
+void
+truust_looks_take(TruustHttpRequest *req)
+{
+	Ask			 *ask = req->user;
+	MemoryContext old = MemoryContextSwitchTo(ask->looking->cxt);
+
+	if (req->outcome == TRUUST_LOST && !ask->repeated && !ask->server->stop)
+	{
+		truust_http_release(req);
+		ask->repeated = true;
+		start(ask);
+	}
+	else
+	{
+		ask->looking->in_flight--;
+		take_answer(ask);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+bool
+truust_looks_are_over(const struct TruustLooking *looking)
+{
+	return looking->in_flight == 0;
+}
+
+bool
+truust_looks_are_lost(const struct TruustLooking *looking)
+{
+	for (int i = 0; i < looking->next; i++)
+		if (truust_http_is_known(&looking->asks[i].req))
+			return false;
+	return true;
+}
+
+void
 truust_looks_run(struct TruustLooking *looking)
 {
 	MemoryContext old = MemoryContextSwitchTo(looking->cxt);
-	int			  next = 0;
-	int			  in_flight = 0;
 
 	for (;;)
 	{
-		Ask				  *ask;
 		TruustHttpRequest *req;
 
-		while (in_flight < truust_max_connections && (in_flight == 0 || truust_http_has_room()) &&
-			   (ask = next_ask(looking, &next)) != NULL)
-		{
-			start(ask);
-			in_flight++;
-		}
-		if (in_flight == 0)
+		truust_looks_begin(looking);
+		if (truust_looks_are_over(looking))
 			break;
 		req = truust_http_next(-1);
-		if (req == NULL)
-			continue; /* the latch was set by something else */
-		in_flight--;
-		ask = req->user;
-		if (req->outcome == TRUUST_LOST && !ask->repeated && !ask->server->stop)
-		{
-			truust_http_release(req);
-			ask->repeated = true;
-			start(ask);
-			in_flight++;
-		}
-		else
-			take_answer(ask);
+		if (req) /* else the latch was set by something else */
+			truust_looks_take(req);
 	}
-	finish_looks(looking);
+	truust_looks_finish(looking);
 	MemoryContextSwitchTo(old);
 }

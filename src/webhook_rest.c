@@ -5,7 +5,8 @@
  *
  * A server that does not answer is left alone altogether; where only a role's key
  * is missing or refused, it is that role's orders that cannot be looked at, and
- * nobody else's.  Each failure in a row makes the next pause longer.
+ * nobody else's.  Each failure in a row makes the next pause longer.  A server
+ * whose pause is over rests on while it is tried (webhook_trial.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -20,6 +21,7 @@
 
 #define FIRST_PAUSE 500		/* ms */
 #define LONGEST_PAUSE 30000 /* ms */
+#define TRIAL_PAUSE 50		/* ms until it is looked again whether a trial is over */
 
 typedef struct RestKey
 {
@@ -33,6 +35,8 @@ typedef struct Rest
 	RestKey key;	  /* must be first */
 	int		failures; /* in a row */
 	int64	until;	  /* ms of the monotonic clock */
+	bool	on_trial; /* rests, whatever until says */
+	bool	passed;	  /* the trial: it may be asked as usual */
 } Rest;
 
 static HTAB *rests = NULL;
@@ -58,6 +62,7 @@ find(const char *server, Oid role, HASHACTION action)
 	{
 		rest->failures = 0;
 		rest->until = 0;
+		rest->on_trial = rest->passed = false;
 	}
 	return rest;
 }
@@ -67,7 +72,32 @@ truust_rests(const char *server, Oid role)
 {
 	Rest *rest = find(server, role, HASH_FIND);
 
-	return rest && rest->until > truust_monotonic_ms();
+	return rest && (rest->on_trial || rest->until > truust_monotonic_ms());
+}
+
+bool
+truust_has_failed(const char *server)
+{
+	Rest *rest = find(server, TRUUST_ALL_ROLES, HASH_FIND);
+
+	return rest && !rest->passed;
+}
+
+void
+truust_rest_trial_begin(const char *server)
+{
+	find(server, TRUUST_ALL_ROLES, HASH_ENTER)->on_trial = true;
+}
+
+void
+truust_rest_trial_end(const char *server, bool passed)
+{
+	Rest *rest = find(server, TRUUST_ALL_ROLES, HASH_FIND);
+
+	if (rest == NULL || !rest->on_trial)
+		return;
+	rest->on_trial = false;
+	rest->passed = passed;
 }
 
 long
@@ -77,6 +107,7 @@ truust_rest_begin(const char *server, Oid role, long least)
 	long  ms = truust_backoff(++rest->failures, FIRST_PAUSE, LONGEST_PAUSE);
 
 	ms = Max(ms, least);
+	rest->on_trial = rest->passed = false;
 	rest->until = truust_monotonic_ms() + ms;
 	return ms;
 }
@@ -94,7 +125,7 @@ next_resting(HASH_SEQ_STATUS *scan, int64 now)
 	Rest *rest;
 
 	while ((rest = hash_seq_search(scan)) != NULL)
-		if (rest->until > now)
+		if (rest->on_trial || rest->until > now)
 			return rest;
 	return NULL;
 }
@@ -111,8 +142,12 @@ truust_rest_left(void)
 		return -1;
 	hash_seq_init(&scan, rests);
 	while ((rest = next_resting(&scan, now)) != NULL)
-		if (result < 0 || rest->until - now < result)
-			result = (long) (rest->until - now);
+	{
+		long left = rest->on_trial ? TRIAL_PAUSE : (long) (rest->until - now);
+
+		if (result < 0 || left < result)
+			result = left;
+	}
 	return result;
 }
 

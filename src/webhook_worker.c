@@ -263,6 +263,7 @@ cycle(void)
 	bool paused = false;
 
 	heed_clock();
+	truust_trials_poll();
 	if (waiting_exist)
 		due = one_batch(true, &paused);
 	if (!paused)

@@ -58,6 +58,12 @@ static int64			next_measure = 0; /* ms of the monotonic clock */
 static TruustRoleState	owner_state;
 static long (*work)(void);
 
+bool
+truust_in_worker(void)
+{
+	return in_worker;
+}
+
 void
 truust_worker_share(int *instance, int *instances)
 {

@@ -30,6 +30,9 @@ typedef struct TruustWorkerArgs
  */
 extern void truust_worker_main(TruustWorkerKind kind, int instance, long (*cycle)(void));
 
+/* Whether this process is a worker, as opposed to one with CALL truust_drain(). */
+extern bool truust_in_worker(void);
+
 /* Share of this process in the work of its kind; 0 of 1 outside a worker. */
 extern void truust_worker_share(int *instance, int *instances);
 

@@ -231,6 +231,42 @@ for my $case ([ 403, '{"message":"No."}', 'is refused' ], [ 422, '{"message":"No
 	$t->sql('TRUNCATE truust.webhooks');
 }
 
+# ---------------------------------------------------------------- a server that is there and says nothing
+
+$t->sql(qq{CREATE SERVER silent FOREIGN DATA WRAPPER truust OPTIONS (base_url '$url', request_timeout '1000');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER silent OPTIONS (secret_key 'sk_stage_of_another_account')});
+$first = orders(40, 'PUBLISHED');
+my $silence = 'looking at orders of server "silent" failed';
+rule(operation => 'getOrder', path => "/orders/" . ($first + $_), do => 'hang') for 0 .. 9;
+webhook($first + $_, 'PUBLISHED', '', 'silent') for 0 .. 9;
+ok($t->wait_until(sub { slurp_file($node->logfile) =~ /$silence/ }), 'a server does not answer');
+# From now on each request would take longer than this test.
+$t->sql(q{ALTER SERVER silent OPTIONS (SET request_timeout '3600000')});
+my $said = () = slurp_file($node->logfile) =~ /$silence/g;
+my $asked = $t->calls('getOrder');
+ok($t->wait_until(sub { $t->calls('getOrder') > $asked }), 'it is asked again');
+for my $i (10 .. 19)
+{
+	webhook($first + $i, 'PUBLISHED');
+	ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $first + $i)"), 'and meanwhile others are looked at');
+}
+is($t->sql(q{SELECT count(*), sum(attempts) FROM truust.webhooks WHERE server = 'silent'}), '10|0', 'its webhooks wait');
+no_rules();
+ok($t->wait_for($EMPTY), 'when it answers, they are applied');
+is($t->sql(q{SELECT count(*) FROM truust.orders WHERE server = 'silent' AND status = 'PUBLISHED'}), 10, 'as it says');
+
+# One order that it cannot show does not make it silent.
+$t->sql(q{ALTER SERVER silent OPTIONS (SET request_timeout '1000')});
+rule(operation => 'getOrder', do => 'hang');
+webhook($first + $_, 'PUBLISHED', '', 'silent') for 20 .. 29;
+$said = () = slurp_file($node->logfile) =~ /$silence/g;
+ok($t->wait_until(sub { (() = slurp_file($node->logfile) =~ /$silence/g) > $said }), 'it does not answer again');
+no_rules();
+rule(operation => 'getOrder', path => "/orders/" . ($first + $_), do => 'status', status => 500) for 20 .. 28;
+ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $first + 29)"), 'it answers, with errors for nearly all of its orders');
+no_rules();
+ok($t->wait_for($EMPTY), 'and then for all');
+
 # ---------------------------------------------------------------- nothing to do
 
 $t->sql(q{CREATE SERVER nowhere FOREIGN DATA WRAPPER truust OPTIONS (base_url 'http://127.0.0.1:1/2.0', connect_timeout '500');
