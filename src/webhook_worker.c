@@ -5,9 +5,9 @@
  *
  * A cycle takes one batch: first rows that waited for another attempt and are
  * due, else new ones in the order of their ids.  While batches are full the next
- * one starts behind the last; when one comes back short the next starts
- * from the beginning, because an id is taken before its transaction commits
- * and a lower one may become visible later.
+ * one starts behind the last; when one comes back short, or after some time, the
+ * next starts from the beginning, because an id is taken before its transaction
+ * commits and a lower one may become visible later, and because rows were left.
  *
  * With trust in bodies a batch is one transaction.  Where the API is asked, one
  * transaction reads the rows, the API is asked between transactions, and a second one
@@ -33,10 +33,14 @@
 #include "worker.h"
 
 #define CHORE_INTERVAL 1000 /* ms between looks at what can wait: retention, overdue orders */
+#define PASS_TIME 5000		/* ms of a pass over a backlog, where few rows were left */
 
 extern PGDLLEXPORT void truust_webhooks_main(Datum arg);
 
 static int64  position = 0; /* id of the last row of the batch before, 0: from the beginning */
+static int64  pass_began;	/* ms of the monotonic clock */
+static int	  pass_left;	/* rows that this pass has left behind */
+static int	  pass_resting; /* those of them that wait for their server or key */
 static bool	  waiting_exist = true; /* there may be rows in state retry */
 static int64  next_chores = 0;		/* ms of the monotonic clock */
 static uint64 rows_gone = 0;		/* applied or given up, in this process */
@@ -254,6 +258,36 @@ heed_clock(void)
 	heeded = steps;
 }
 
+/* The next batch of new rows. */
+static BatchResult
+one_new_batch(bool *paused)
+{
+	BatchResult result;
+
+	if (position == 0)
+	{
+		pass_began = truust_monotonic_ms();
+		pass_left = pass_resting = 0;
+	}
+	result = one_batch(false, paused);
+	if (*paused || result.not_ours)
+		return result;
+	pass_left += result.left;
+	pass_resting += result.resting;
+	position = result.full ? result.last_id : 0; /* 0: a new pass from the beginning */
+	return result;
+}
+
+/*
+ * Amid a backlog: whether what was left, and what nobody waits for, has waited long enough.  Where many
+ * rows were left, nothing else would be reached.
+ */
+static bool
+pass_is_long(void)
+{
+	return truust_monotonic_ms() > pass_began + PASS_TIME && pass_left <= truust_batch_size;
+}
+
 /* One round; returns ms to wait, 0: more to do, -1: until woken. */
 static long
 cycle(void)
@@ -267,7 +301,7 @@ cycle(void)
 	if (waiting_exist)
 		due = one_batch(true, &paused);
 	if (!paused)
-		new = one_batch(false, &paused);
+		new = one_new_batch(&paused);
 	/* woken for something that is not new: a person may have had one tried again */
 	if (!paused && !waiting_exist && new.n == 0)
 		due = one_batch(true, &paused);
@@ -278,12 +312,18 @@ cycle(void)
 	}
 	if (due.not_ours || new.not_ours)
 		return TRUUST_LEFT_PAUSE;
-	position = new.full ? new.last_id : 0; /* 0: a new pass from the beginning */
 	if (position != 0 || (due.full && due.left < due.n))
+	{
+		if (pass_is_long())
+		{
+			position = 0;
+			(void) do_chores(false);
+		}
 		return 0;
+	}
 	if (do_chores(false))
 		return 0;
-	return time_to_wait(due.left + new.left, due.resting + new.resting);
+	return time_to_wait(due.left + pass_left, due.resting + pass_resting);
 }
 
 /*

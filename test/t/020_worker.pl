@@ -167,7 +167,43 @@ ok($t->wait_for($EMPTY), 'an order is known');
 ok($t->wait_for($EMPTY), 'then the order is free, before its later events are reached');
 is($t->sql(q{SELECT string_agg(event || ' ' || outcome, ', ' ORDER BY id) FROM truust.events WHERE order_id = 19001}),
 	'order.draft applied, order.published applied, order.accepted applied, order.released applied', 'which do not overtake the first');
-$t->sql($_) for 'ALTER SYSTEM RESET truust.batch_size', 'SELECT pg_reload_conf()', q{SELECT truust_off('order.failed', 'wait_for_gate(truust_event)')};
+$t->sql(q{SELECT truust_off('order.failed', 'wait_for_gate(truust_event)')});
+
+# The order's event is in the first batch of a pass, not in its last; whoever held the order wakes nobody.
+sub held
+{
+	my ($order, $others, $name) = @_;
+	my ($said, $complaint) = ('', '');
+	my $holder = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \my $say, '>', \$said, '2>', \$complaint);
+
+	$t->sql(event($order, 'DRAFT'));
+	ok($t->wait_for($EMPTY), "$name: an order is known");
+	$say = "BEGIN; SELECT id FROM truust.orders WHERE id = $order FOR UPDATE;\n";
+	$holder->pump until $said =~ /$order/;
+	$t->sql("SELECT truust_pause('webhooks');" . event($order, 'PUBLISHED') . $others . "SELECT truust_resume('webhooks');");
+	return sub { $say = "COMMIT;\n\\q\n"; $holder->finish; return; };
+}
+
+my $release = held(19_501, join('', map { event(19_510 + $_, 'PUBLISHED') } 1 .. 15), 'idle');
+ok($t->wait_for('(SELECT count(*) FROM truust.orders WHERE id BETWEEN 19511 AND 19525) = 15'), 'idle: the others are applied');
+$release->();
+ok($t->wait_for($EMPTY), 'idle: the first one is looked at again by itself');
+
+# Amid a backlog it need not wait for the end of it, nor need chores.
+$t->sql(<<~'SQL');
+	CREATE FUNCTION take_time(e truust_event) RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); END $$;
+	SELECT truust_on('order.failed', 'take_time(truust_event)');
+	INSERT INTO truust.events (id, event, outcome, source, applied_at) OVERRIDING SYSTEM VALUE VALUES (0, 'order.old', 'applied', 'webhook', now() - interval '1 year');
+	SQL
+$release = held(19_601, join('', map { event(60_000 + $_, 'FAILURE') } 1 .. 250), 'busy');
+ok($t->wait_for('EXISTS (SELECT FROM truust.orders WHERE id = 60001)'), 'busy: the others are applied');
+$release->();
+ok($t->wait_for(q{EXISTS (SELECT FROM truust.orders WHERE id = 19601 AND status = 'PUBLISHED')}), 'busy: the first one is looked at again');
+cmp_ok($t->sql('SELECT count(*) FROM truust.webhooks'), '>', 0, 'busy: before they are all applied');
+ok($t->wait_for(q{NOT EXISTS (SELECT FROM truust.events WHERE event = 'order.old')}), 'busy: old history goes');
+cmp_ok($t->sql('SELECT count(*) FROM truust.webhooks'), '>', 0, 'busy: before, too');
+ok($t->wait_for($EMPTY), 'busy: then they are');
+$t->sql($_) for 'ALTER SYSTEM RESET truust.batch_size', 'SELECT pg_reload_conf()', q{SELECT truust_off('order.failed', 'take_time(truust_event)')};
 
 # ---------------------------------------------------------------- handlers
 
