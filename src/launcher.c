@@ -230,6 +230,29 @@ note_end(Child *child, bool obeyed)
 	child->failures++;
 }
 
+/* The workers of a database that ended because it has no extension have not failed. */
+static void
+forget_failures(Oid database)
+{
+	HASH_SEQ_STATUS scan;
+	Child		   *child;
+	pid_t			pid;
+
+	hash_seq_init(&scan, children);
+	while ((child = hash_seq_search(&scan)) != NULL)
+	{
+		if (child->key.database != database)
+			continue;
+		if (child->handle && GetBackgroundWorkerPid(child->handle, &pid) == BGWH_STOPPED)
+		{
+			pfree(child->handle);
+			child->handle = NULL;
+		}
+		child->failures = 0;
+		child->not_before = 0;
+	}
+}
+
 /*
  * See to one worker of a database; returns whether it is running.
  */
@@ -250,8 +273,7 @@ see_to(Database *database, int kind, int instance, int instances)
 	if (has_slot && slot.state == TRUUST_SLOT_NO_EXTENSION)
 	{
 		truust_slots_forget(database->oid);
-		child->failures = 0;
-		child->not_before = 0;
+		forget_failures(database->oid);
 		/* what it found may be older than the extension that is there now */
 		database->quiet = child->started >= database->announced;
 		if (database->quiet)

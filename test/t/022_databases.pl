@@ -116,6 +116,25 @@ $t->install('second');
 $t->sql(sprintf($enqueue, 'made again'), database => 'second');
 ok(settled_in('second'), 'CREATE EXTENSION: they come back');
 
+# Made and dropped again and again: that workers left with the extension is no failure, for which the next would have to wait.
+# The launcher finds them all gone at once.
+$t->sql('CREATE DATABASE fickle');
+my $launcher = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'truust launcher'};
+my $pid = $t->sql($launcher);
+my $in_fickle = q{(SELECT count(*) FROM pg_stat_activity WHERE datname = 'fickle' AND backend_type ~ '^truust')};
+my $came = 0;
+for (1 .. 8)
+{
+	$t->sql('CREATE EXTENSION truust', database => 'fickle');
+	$came += $t->wait_for("$in_fickle = 2", 20);
+	kill 'STOP', $pid;
+	$t->sql('DROP EXTENSION truust', database => 'fickle');
+	$t->wait_for("$in_fickle = 0");
+	kill 'CONT', $pid;
+}
+is($came, 8, 'made and dropped many times: the workers come at once, each time');
+$t->sql('DROP DATABASE fickle');
+
 # truust_stop_worker() holds, whatever becomes of the database and of the launcher.
 is($t->sql('SELECT truust_stop_worker()', database => 'second'), 2, 'truust_stop_worker()');
 $t->sql('CREATE DATABASE copy_of_stopped TEMPLATE second');
@@ -126,8 +145,6 @@ $t->sql('ALTER SYSTEM SET truust.workers = 2');
 $t->sql('SELECT pg_reload_conf()');
 my $webhooks = q{(SELECT count(*) FROM truust_status() WHERE database = '%s' AND worker = 'webhooks' AND pid IS NOT NULL)};
 ok($t->wait_for(sprintf("$webhooks = 2", 'postgres')), 'another number of workers');
-my $launcher = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'truust launcher'};
-my $pid = $t->sql($launcher);
 $t->sql("SELECT pg_terminate_backend($pid)");
 ok($t->wait_for("EXISTS ($launcher AND pid <> $pid)"), 'a launcher that is ended comes back');
 $t->sql(q{SELECT pg_terminate_backend(pid) FROM truust_status() WHERE database = 'postgres'});
