@@ -271,13 +271,13 @@ truust_batch_find_obstacles(TruustBatch *batch)
 		return;
 	values[1] = CStringGetTextDatum(truust_server);
 	values[2] = Int64GetDatum(batch->rows[batch->n - 1].id);
-	/* first new rows and then waiting ones: none becomes new again */
+	/* first new rows and then waiting ones, by now: another worker's may have begun to wait, and none becomes new again */
 	if (several && instances > 1)
 	{
 		values[3] = ids_of(batch, !batch->due);
 		find_rows_of_others(batch, values);
 	}
-	if (!batch->waiting_exist)
+	if (!batch->waiting_exist && !several)
 		return;
 	values[3] = ids_of(batch, batch->due);
 	find_rows(batch, &waiting_rows, values, "retry");
