@@ -143,6 +143,7 @@ $recovered->append_conf('postgresql.conf', <<~CONF);
 append_to_file($recovered->data_dir . '/recovery.signal', '');
 $node->stop;
 $recovered->start;
+$recovered->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'not recovered';
 $t->{node} = $recovered;
 is($t->sql(q{SELECT count(*) FROM truust.requests WHERE state = 'queued'}), 6, 'there, all are queued');
 $t->sql(q{SELECT truust_resume('requests')});

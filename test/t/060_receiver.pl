@@ -141,7 +141,8 @@ for my $head ("Content-Length: 1\r\nContent-Length: 2", "Content-Length: 1\r\nCo
     like($answers, qr{^HTTP/1\.1 400 }, 'unclear: ' . $head =~ s/\r\n/, /r =~ s/\t/\\t/r);
     unlike($answers, qr/"status"/, '... and what follows is no request');
 }
-is($receiver->raw("POST /hooks/unclear HTTP/1.0\r\nX-Truust-Token: $token\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400,
+# or no answer: older versions of libmicrohttpd end the connection themselves
+like($receiver->raw("POST /hooks/unclear HTTP/1.0\r\nX-Truust-Token: $token\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), qr/^(400|599)$/,
     'unclear: chunks in HTTP/1.0');
 is(rows('true'), $before, 'nothing of it is stored');
 is($receiver->raw("POST /hooks/clear HTTP/1.1\r\nHost: x\r\nX-Truust-Token: $token\r\nTransfer-Encoding: Chunked\r\n"
