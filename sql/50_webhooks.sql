@@ -10,6 +10,19 @@ COMMENT ON FUNCTION truust.home_here() IS 'Where this database is: the cluster''
 INSERT INTO truust.homes (system_identifier, database_oid)
 SELECT h.system_identifier, h.database_oid FROM truust.home_here() AS h;
 
+CREATE FUNCTION truust.arrival()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'truust_arrival';
+COMMENT ON FUNCTION truust.arrival() IS 'Trigger of truust.requests and truust.orders (truust.intake() does it for truust.webhooks): a row that was not made here and now is one of a dump; with the first of them the database waits for truust_resume().';
+
+CREATE TRIGGER arrival BEFORE INSERT ON truust.orders
+    FOR EACH ROW EXECUTE FUNCTION truust.arrival('noted_at');
+CREATE TRIGGER arrival BEFORE INSERT ON truust.requests
+    FOR EACH ROW EXECUTE FUNCTION truust.arrival('created_at');
+ALTER TABLE truust.orders ENABLE ALWAYS TRIGGER arrival;
+ALTER TABLE truust.requests ENABLE ALWAYS TRIGGER arrival;
+
 CREATE TYPE truust_event AS (
     id bigint,
     event text,

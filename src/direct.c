@@ -100,13 +100,23 @@ has_plain_columns(const TruustTable *table, TupleDesc desc)
 	return true;
 }
 
+/* Triggers besides our own, which looks at rows that we did not make. */
+static bool
+has_triggers(const TriggerDesc *triggers)
+{
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+		if (strcmp(triggers->triggers[i].tgname, "arrival") != 0)
+			return true;
+	return false;
+}
+
 static bool
 is_plain(const TruustTable *table, Relation rel)
 {
 	TupleDesc desc = RelationGetDescr(rel);
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION || rel->rd_rel->relispartition ||
-		rel->rd_rel->relforcerowsecurity || rel->trigdesc || rel->rd_rules ||
+		rel->rd_rel->relforcerowsecurity || has_triggers(rel->trigdesc) || rel->rd_rules ||
 		(desc->constr && desc->constr->num_check != table->n_checks) ||
 		(table->identity && !table->sequence))
 		return false;

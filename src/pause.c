@@ -9,21 +9,34 @@
  * ran.  Data that never moved has that one row.  Data that came from elsewhere
  * has a row of another place, or two, until truust_resume() adopts them.
  *
+ * pg_restore loads tables in parallel, the largest first: requests may be there
+ * long before the row that tells.  So each of the tables that work comes from
+ * looks at what is inserted, and the first row that was not made here and now
+ * adds a home of nowhere in its own transaction.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "access/xact.h"
 #include "access/xlog.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "owner.h"
 #include "pause.h"
 #include "slots.h"
 #include "statement.h"
 
+PG_FUNCTION_INFO_V1(truust_arrival);
 PG_FUNCTION_INFO_V1(truust_home_here);
 PG_FUNCTION_INFO_V1(truust_pause);
 PG_FUNCTION_INFO_V1(truust_resume);
@@ -82,6 +95,74 @@ truust_home_here(PG_FUNCTION_ARGS)
 	place_here(values);
 	truust_slots_announce_at_commit(); /* CREATE EXTENSION calls this: workers can start */
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/* The rows that are inserted are the extension's own doing. */
+static bool
+is_our_own(void)
+{
+	Oid user;
+	int context;
+
+	GetUserIdAndSecContext(&user, &context);
+	return (context & SECURITY_LOCAL_USERID_CHANGE) && user == truust_owner();
+}
+
+/* Add a home of nowhere, if the data is at home so far. */
+static void
+doubt_home(void)
+{
+	static TruustStatement insert = {"INSERT INTO truust.homes (system_identifier, database_oid) "
+									 "SELECT 0, 0 FROM (VALUES ($1)) AS unused WHERE " AT_HOME,
+									 3,
+									 {TEXTOID, INT8OID, OIDOID}};
+	Datum				   values[3] = {CStringGetTextDatum("")};
+	TruustRoleState		   state;
+
+	place_here(&values[1]);
+	SPI_connect();
+	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
+	truust_statement_run(&insert, values, NULL, 0);
+	truust_owner_leave(&state);
+	SPI_finish();
+}
+
+void
+truust_note_arrival(Relation rel, HeapTuple row, const char *time_column)
+{
+	static TransactionId	noted_xid = InvalidTransactionId;
+	static SubTransactionId noted_subxid = InvalidSubTransactionId;
+	bool					isnull;
+	Datum time = heap_getattr(row, SPI_fnumber(RelationGetDescr(rel), time_column),
+							  RelationGetDescr(rel), &isnull);
+
+	if (is_our_own() || isnull ||
+		DatumGetTimestampTz(time) == GetCurrentTransactionStartTimestamp() ||
+		(TransactionIdIsValid(noted_xid) && noted_xid == GetTopTransactionIdIfAny() &&
+		 noted_subxid == GetCurrentSubTransactionId()))
+		return;
+	doubt_home();
+	noted_xid = GetTopTransactionId();
+	noted_subxid = GetCurrentSubTransactionId();
+}
+
+/*
+ * truust.arrival(): before each row that is inserted into truust.requests or truust.orders.
+ */
+Datum
+truust_arrival(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		trigger->tg_trigger->tgnargs != 1)
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("truust.arrival() can only be a BEFORE INSERT row trigger, with the "
+							   "name of a column")));
+	truust_note_arrival(trigger->tg_relation, trigger->tg_trigtuple,
+						trigger->tg_trigger->tgargs[0]);
+	PG_RETURN_POINTER(trigger->tg_trigtuple);
 }
 
 static char *

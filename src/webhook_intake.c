@@ -27,6 +27,7 @@
 
 #include "guc.h"
 #include "owner.h"
+#include "pause.h"
 #include "slots.h"
 #include "stats.h"
 #include "statement.h"
@@ -162,7 +163,10 @@ fill_in(Relation rel, HeapTuple tuple, bytea *body, Datum *values, bool *nulls)
 
 	(void) heap_getattr(tuple, SPI_fnumber(desc, "order_id"), desc, &isnull);
 	if (may_say_more && !isnull)
+	{
+		truust_note_arrival(rel, tuple, "received_at");
 		return 0; /* restored, or one of our own */
+	}
 	fill_in_orders(body, values, nulls);
 	values[2] = server_of(rel, tuple);
 	if (may_say_more)

@@ -12,6 +12,19 @@ DROP INDEX truust.webhooks_waiting;
 CREATE INDEX webhooks_waiting ON truust.webhooks (order_id, id) WHERE state = 'retry';
 CREATE INDEX webhooks_of_several ON truust.webhooks USING gin (order_ids) WITH (fastupdate = off) WHERE order_ids IS NOT NULL;
 
+-- What is restored counts as such from its first row on.
+CREATE FUNCTION truust.arrival()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'truust_arrival';
+REVOKE ALL ON FUNCTION truust.arrival() FROM PUBLIC;
+CREATE TRIGGER arrival BEFORE INSERT ON truust.orders
+    FOR EACH ROW EXECUTE FUNCTION truust.arrival('noted_at');
+CREATE TRIGGER arrival BEFORE INSERT ON truust.requests
+    FOR EACH ROW EXECUTE FUNCTION truust.arrival('created_at');
+ALTER TABLE truust.orders ENABLE ALWAYS TRIGGER arrival;
+ALTER TABLE truust.requests ENABLE ALWAYS TRIGGER arrival;
+
 -- A body given as text is kept in UTF-8.
 CREATE OR REPLACE FUNCTION truust_receive_webhook(body text, event text DEFAULT NULL, headers jsonb DEFAULT NULL)
 RETURNS bigint

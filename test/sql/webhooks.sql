@@ -183,7 +183,7 @@ SELECT * FROM orders WHERE id = 20;
 -- So it is where a look at the API found the first block, whose own webhook never came.
 INSERT INTO truust.webhooks (body) VALUES ('{"escrow": {"id": 22, "status": "PENDING_RELEASE"}}');
 CALL truust_drain();
-INSERT INTO truust.webhooks (received_at, source, order_id, body) VALUES (clock_timestamp(), 'sync', 22, '{"escrow": {"id": 22, "status": "BLOCKED_RELEASE"}}');
+INSERT INTO truust.webhooks (source, order_id, body) VALUES ('sync', 22, '{"escrow": {"id": 22, "status": "BLOCKED_RELEASE"}}');
 CALL truust_drain();
 INSERT INTO truust.webhooks (body) VALUES ('{"escrow": {"id": 22, "status": "PENDING_RELEASE"}}'), ('{"escrow": {"id": 22, "status": "BLOCKED_RELEASE"}}');
 CALL truust_drain();
