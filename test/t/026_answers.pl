@@ -231,6 +231,21 @@ for my $case ([ 403, '{"message":"No."}', 'is refused' ], [ 422, '{"message":"No
 	$t->sql('TRUNCATE truust.webhooks');
 }
 
+# ---------------------------------------------------------------- a body of two orders, one of which cannot be looked at
+
+$id = orders(2, 'PUBLISHED');
+move($_, 'ACCEPTED') for $id, $id + 1;
+rule(operation => 'getOrder', path => '/orders/' . ($id + 1), do => 'status', status => 403);
+$t->sql("SELECT truust_pause('webhooks')");
+$t->sql(sprintf q{INSERT INTO truust.webhooks (body) VALUES ('[{"escrow": {"id": %d, "status": "PUBLISHED"}}, {"escrow": {"id": %d, "status": "PUBLISHED"}}]')}, $id, $id + 1);
+webhook($id, 'ACCEPTED');
+$t->sql("SELECT truust_resume('webhooks')");
+ok($t->wait_for('EXISTS (SELECT FROM truust.webhooks WHERE attempts > 0)'), 'a body of two orders, one of which cannot be looked at');
+is($t->sql("SELECT string_agg(state || ' ' || attempts::bool, ', ' ORDER BY id) FROM truust.webhooks"), 'retry true, retry false', '... waits, and an event of the other order behind it');
+no_rules();
+ok($t->wait_for($EMPTY), '... until it can be');
+is(outcomes($id), 'order.published applied, order.accepted applied', '... and in their order they are applied');
+
 # ---------------------------------------------------------------- a server that is there and says nothing
 
 $t->sql(qq{CREATE SERVER silent FOREIGN DATA WRAPPER truust OPTIONS (base_url '$url', request_timeout '1000');
