@@ -71,7 +71,7 @@ CREATE FUNCTION truust.intake()
 RETURNS trigger
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'truust_intake';
-COMMENT ON FUNCTION truust.intake() IS 'Trigger of truust.webhooks: refuses a body over truust.max_webhook_size (54000) unless a dump brings it back, reads which orders it names, notes the server that truust.server names if the insert names none, wakes the worker at the commit.';
+COMMENT ON FUNCTION truust.intake() IS 'Trigger of truust.webhooks: refuses a body, event or headers over truust.max_webhook_size (54000) unless a dump brings it back, reads which orders it names, notes the server that truust.server names if the insert names none, wakes the worker at the commit.';
 
 CREATE TRIGGER intake BEFORE INSERT ON truust.webhooks
     FOR EACH ROW EXECUTE FUNCTION truust.intake();

@@ -58,11 +58,11 @@ typedef struct Fill
 static char *
 current_status(const TruustAttachment *attachment, int64 id)
 {
-	static TruustStatement query = {
-		"SELECT o.status FROM truust.orders o WHERE o.id = $1 AND o.server = $2 FOR SHARE",
-		2,
-		{INT8OID, TEXTOID}};
-	Datum values[2] = {Int64GetDatum(id), CStringGetTextDatum(attachment->server)};
+	static TruustStatement query = {"SELECT nullif(o.status, '') FROM truust.orders o WHERE o.id = "
+									"$1 AND o.server = $2 FOR SHARE",
+									2,
+									{INT8OID, TEXTOID}};
+	Datum				   values[2] = {Int64GetDatum(id), CStringGetTextDatum(attachment->server)};
 
 	if (truust_statement_run(&query, values, NULL, 1) == 0)
 		return NULL;

@@ -109,6 +109,12 @@ truust_order_set_digests(TruustOrder *order, bytea *packed)
 	memcpy(order->digests, VARDATA_ANY(packed), order->n_digests * sizeof(uint64));
 }
 
+char *
+truust_known_status(char *stored)
+{
+	return stored && *stored ? stored : NULL;
+}
+
 /* Row i of the statement in truust_orders_load. */
 static void
 read_order(HTAB *set, uint64 i)
@@ -125,7 +131,7 @@ read_order(HTAB *set, uint64 i)
 		return; /* of another server */
 	order->exists = true;
 	order->tid = *(ItemPointer) DatumGetPointer(truust_result(i, 8, &isnull));
-	order->status = truust_result_text(i, 3);
+	order->status = truust_known_status(truust_result_text(i, 3));
 	order->previous_status = truust_result_text(i, 4);
 	order->role = truust_result_text(i, 5);
 	order->status_at = DatumGetTimestampTz(truust_result(i, 6, &isnull));

@@ -126,6 +126,9 @@ typedef struct TruustOrder
 	bool		notify_tables; /* attached tables are to be told the status */
 } TruustOrder;
 
+/* A status of the table; NULL: none was told yet (events of an order may say none). */
+extern char *truust_known_status(char *stored);
+
 /* An empty set of orders. */
 extern HTAB *truust_orders_set(long n);
 

@@ -59,6 +59,13 @@ typedef struct OrderRow
 	NameData role;
 } OrderRow;
 
+/* What the table has for a status, which is never null. */
+static const char *
+stored_status(const TruustOrder *order)
+{
+	return order->status ? order->status : "";
+}
+
 static bytea *
 pack_digests(const TruustOrder *order)
 {
@@ -89,9 +96,9 @@ fill_row(OrderRow *row, const TruustOrder *order)
 	row->values[ORDER_SERVER] = CStringGetTextDatum(order->key.server);
 	row->values[ORDER_NOTED_AT] = row->values[ORDER_WATCH_FROM] = now;
 	row->values[ORDER_LOOKED_AT] = row->values[ORDER_UPDATED_AT] = now;
-	row->values[ORDER_STATUS_AT] = TimestampTzGetDatum(order->status_at);
+	row->values[ORDER_STATUS_AT] = order->status ? TimestampTzGetDatum(order->status_at) : now;
 	fill_role(row, order);
-	row->values[ORDER_STATUS] = CStringGetTextDatum(order->status);
+	row->values[ORDER_STATUS] = CStringGetTextDatum(stored_status(order));
 	if (order->previous_status)
 		row->values[ORDER_PREVIOUS_STATUS] = CStringGetTextDatum(order->previous_status);
 	row->values[ORDER_FINISHED] = BoolGetDatum(truust_order_state_finished(order->status));
@@ -145,9 +152,7 @@ truust_orders_close(void)
 static bool
 is_to_be_written(const void *entry)
 {
-	const TruustOrder *order = entry;
-
-	return order->dirty && order->status;
+	return ((const TruustOrder *) entry)->dirty;
 }
 
 /* False: an order is there that was not. */
@@ -213,7 +218,7 @@ add_order(TruustColumn *columns, const TruustOrder *order)
 {
 	truust_column_add_int64(&columns[COL_ID], order->key.id);
 	truust_column_add_text(&columns[COL_SERVER], order->key.server);
-	truust_column_add_text(&columns[COL_STATUS], order->status);
+	truust_column_add_text(&columns[COL_STATUS], stored_status(order));
 	truust_column_add_text(&columns[COL_PREVIOUS], order->previous_status);
 	truust_column_add(&columns[COL_FINISHED],
 					  BoolGetDatum(truust_order_state_finished(order->status)), false);

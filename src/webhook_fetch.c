@@ -62,7 +62,7 @@ read_known(TruustBatch *batch)
 												 truust_result_text(i, 2));
 
 		truust_order_set_digests(order, DatumGetByteaPP(truust_result(i, 3, &isnull)));
-		order->status = truust_result_text(i, 4);
+		order->status = truust_known_status(truust_result_text(i, 4));
 		order->previous_status = truust_result_text(i, 5);
 	}
 	SPI_freetuptable(SPI_tuptable);

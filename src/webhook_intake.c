@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "commands/trigger.h"
@@ -39,14 +40,32 @@ PG_FUNCTION_INFO_V1(truust_receive_webhook);
 PG_FUNCTION_INFO_V1(truust_receive_webhook_text);
 
 static void
-check_size(Size size)
+check_size(const char *what, Size size)
 {
 	if (size <= (Size) truust_max_webhook_size)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("webhook body of %zu bytes is larger than truust.max_webhook_size (%d bytes)",
-					size, truust_max_webhook_size)));
+			 errmsg("webhook %s of %zu bytes is larger than truust.max_webhook_size (%d bytes)",
+					what, size, truust_max_webhook_size)));
+}
+
+/* What comes beside the body is no larger either. */
+static void
+check_sizes(Relation rel, HeapTuple tuple, bytea *body)
+{
+	static const char *const others[][2] = {{"event", "event"}, {"headers", "header"}};
+
+	check_size("body", VARSIZE_ANY_EXHDR(body));
+	for (int i = 0; i < (int) lengthof(others); i++)
+	{
+		bool  isnull;
+		Datum value = heap_getattr(tuple, SPI_fnumber(RelationGetDescr(rel), others[i][0]),
+								   RelationGetDescr(rel), &isnull);
+
+		if (!isnull)
+			check_size(others[i][1], toast_raw_datum_size(value) - VARHDRSZ);
+	}
 }
 
 /* A body without its header, not copied unless it must be. */
@@ -227,7 +246,7 @@ truust_intake(PG_FUNCTION_ARGS)
 	if (body != NULL) /* else the column's NOT NULL says it */
 	{
 		if (!is_loaded(rel, tuple))
-			check_size(VARSIZE_ANY_EXHDR(body));
+			check_sizes(rel, tuple, body);
 		tuple = with_columns(rel, tuple, fill_in(rel, tuple, body, values, nulls), values, nulls);
 	}
 	truust_worker_wake_at_commit(TRUUST_WORKER_WEBHOOKS);
@@ -256,7 +275,7 @@ receive(FunctionCallInfo fcinfo, bytea *body)
 	values[1] = PG_GETARG_DATUM(2);
 	values[2] = PointerGetDatum(body);
 	values[3] = CStringGetTextDatum(truust_server);
-	check_size(VARSIZE_ANY_EXHDR(body));
+	check_size("body", VARSIZE_ANY_EXHDR(body));
 
 	SPI_connect();
 	truust_owner_enter(&state, TRUUST_OWNER_INSERTS);

@@ -123,7 +123,7 @@ truust_replay(PG_FUNCTION_ARGS)
 		"'replay', pg_catalog.jsonb_build_object('event', truust.order_state_event(o.status), "
 		"'status', o.status, "
 		"'previous_status', o.previous_status))::pg_catalog.text, 'UTF8') "
-		"FROM truust.orders o WHERE o.id = $1 ORDER BY o.server",
+		"FROM truust.orders o WHERE o.id = $1 AND o.status <> '' ORDER BY o.server",
 		1,
 		{INT8OID}};
 	Datum			id = PG_GETARG_DATUM(0);

@@ -98,7 +98,17 @@ read_row(TruustWebhook *row, uint64 i)
 	row->n_orders = isnull ? 0 : 1;
 }
 
-/* How many of the n rows make a batch: their bodies, which are not read yet, are in memory together. */
+/* The size of a field that is not read yet. */
+static Size
+size_of(uint64 i, int column)
+{
+	bool  isnull;
+	Datum value = truust_result(i, column, &isnull);
+
+	return isnull ? 0 : toast_raw_datum_size(value);
+}
+
+/* How many of the n rows make a batch: their bodies, and events' names, are in memory together. */
 static uint64
 rows_that_fit(uint64 n)
 {
@@ -107,9 +117,7 @@ rows_that_fit(uint64 n)
 
 	for (i = 0; i < n; i++)
 	{
-		bool isnull;
-
-		bytes += toast_raw_datum_size(truust_result(i, 4, &isnull));
+		bytes += size_of(i, 3) + size_of(i, 4);
 		if (i > 0 && bytes > MAX_BATCH_BYTES)
 			break;
 	}

@@ -211,7 +211,7 @@ known_status(const char *server, int64 id)
 	char *status = NULL;
 
 	if (truust_statement_run(&select, values, NULL, 1) > 0)
-		status = truust_result_text(0, 1);
+		status = truust_known_status(truust_result_text(0, 1));
 	SPI_freetuptable(SPI_tuptable);
 	return status;
 }

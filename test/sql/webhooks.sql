@@ -129,6 +129,8 @@ DO $$ BEGIN PERFORM set_config('truust.server', repeat('x', 64), false); END $$;
 -- The intake refuses only what is too large.
 --
 SET truust.max_webhook_size = '2kB';
+SELECT truust_receive_webhook('{}', event => repeat('x', 2049));
+SELECT truust_receive_webhook('{}', headers => to_jsonb(repeat('x', 2049)));
 SELECT truust_receive_webhook(repeat(' ', 2049));
 SELECT truust_receive_webhook(repeat(' ', 2048) ::bytea) > 0 AS received;
 INSERT INTO truust.webhooks (body) VALUES (repeat(' ', 2049)::bytea);
@@ -192,6 +194,19 @@ SELECT event, status, previous_status, outcome FROM history WHERE order_id = 22;
 SELECT truust_receive_webhook(format('{"escrow": {"id": 21, "status": "%s"}}', repeat(c, 1000)), repeat(E'\x01', 1000)) > 0 AS received FROM unnest(ARRAY['\u0001', '\u0002']) c;
 CALL truust_drain();
 SELECT length(event), length(status), length(previous_status), outcome FROM history WHERE order_id = 21;
+-- An event that says nothing of its order's status happens once, too, and the order takes it when it is told.
+TRUNCATE truust.events;
+SELECT truust_receive_webhook('{"payin": {"id": 261, "escrow_id": 26, "status": "DENIED"}}') > 0 AS received;
+CALL truust_drain();
+SELECT truust_receive_webhook('{"payin": {"id": 261, "escrow_id": 26, "status": "DENIED"}}') > 0 AS received;
+SELECT truust_receive_webhook('{"escrow": {"id": 26}}', 'SomethingNew') > 0 AS received FROM generate_series(1, 2);
+CALL truust_drain();
+SELECT * FROM orders WHERE id = 26;
+SELECT status_at > now() - interval '1 hour' AS just_now FROM truust.orders WHERE id = 26;
+SELECT truust_receive_webhook('{"escrow": {"id": 26, "status": "PENDING_PUBLISH"}}') > 0 AS received;
+CALL truust_drain();
+SELECT event, status, previous_status, outcome, payin_id FROM history WHERE order_id = 26;
+SELECT * FROM orders WHERE id = 26;
 -- What comes late is known as such by the status before one that is not known here.
 INSERT INTO truust.webhooks (body) SELECT convert_to(format('{"escrow": {"id": %s, "status": "%s"}}', o, s), 'UTF8')
   FROM (VALUES (23, 'ACCEPTED'), (23, 'ON_THE_MOON'), (23, 'PUBLISHED'), (23, 'PENDING_VALIDATE'), (24, 'RELEASED'), (24, 'ON_THE_MOON'), (24, 'PENDING_RELEASE')) x (o, s);
