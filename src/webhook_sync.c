@@ -29,7 +29,7 @@
 #include "webhook.h"
 #include "worker.h"
 
-#define LOOKS_AT_ONCE 100	 /* orders in one step of the worker */
+#define ROUNDS_AT_ONCE 2	 /* of requests in one step of the worker, for which webhooks wait */
 #define PAGE_SIZE 100		 /* what the API allows */
 #define FAILED_LOOK_PAUSE 30 /* s until an order that could not be looked at is due again */
 
@@ -74,12 +74,12 @@ typedef struct Overdue
 } Overdue;
 
 /*
- * Orders without news for truust.sync_interval.  Those that had some since the
+ * Some orders without news for truust.sync_interval.  Those that had some since the
  * last look are due later by that much.  One that somebody holds is left for
  * another time, as in write_look(): it must not keep the others from being found.
  */
 static int
-read_overdue(Overdue **orders)
+read_overdue(Overdue **orders, int most)
 {
 	static TruustStatement refresh = {
 		"UPDATE truust.orders o SET watch_from = greatest(o.updated_at, o.looked_at) WHERE (o.id, "
@@ -95,7 +95,7 @@ read_overdue(Overdue **orders)
 									 2,
 									 {TIMESTAMPTZOID, INT8OID}};
 	TimestampTz			   before = GetCurrentTimestamp() - truust_sync_interval * USECS_PER_SEC;
-	Datum				   values[2] = {TimestampTzGetDatum(before), Int64GetDatum(LOOKS_AT_ONCE)};
+	Datum				   values[2] = {TimestampTzGetDatum(before), Int64GetDatum(most)};
 	int					   n;
 	bool				   isnull;
 
@@ -158,6 +158,7 @@ truust_sync_step(void)
 	Overdue				 *orders;
 	HTAB				 *looks;
 	struct TruustLooking *looking;
+	int					  most = ROUNDS_AT_ONCE * truust_max_connections;
 	int					  n;
 
 	if (truust_sync_interval <= 0)
@@ -165,7 +166,7 @@ truust_sync_step(void)
 	cxt = AllocSetContextCreate(old, "truust sync", ALLOCSET_DEFAULT_SIZES);
 	truust_worker_begin();
 	MemoryContextSwitchTo(cxt);
-	n = read_overdue(&orders);
+	n = read_overdue(&orders, most);
 	if (n > 0)
 	{
 		truust_worker_activity(TRUUST_SLOT_BUSY, "looking at orders without news");
@@ -184,7 +185,7 @@ truust_sync_step(void)
 	truust_worker_commit();
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
-	return n == LOOKS_AT_ONCE;
+	return n == most;
 }
 
 /* truust_sync_orders() in the making. */

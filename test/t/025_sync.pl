@@ -62,6 +62,20 @@ $t->sim(POST => "orders/$last/pay", { outcome => 'confirmed' });
 ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $last AND status = 'PUBLISHED')"), 'one that the API does not know keeps no other from being found');
 is($t->sql('SELECT status FROM truust.orders WHERE id = 424242'), 'PUBLISHED', 'and stays as it was');
 
+# Webhooks do not wait for all orders that are overdue, where the API is slow.
+my $bulk = $t->sim(POST => 'orders/bulk', { count => 80, status => 'ACCEPTED' });
+$t->sim(POST => 'rules', { operation => 'getOrder', do => 'delay', ms => 400, times => 0 });
+$t->sim(DELETE => 'requests');
+$t->sql(qq{INSERT INTO truust.orders (id, server, status, status_at, watch_from)
+	SELECT i, 'truust', 'DRAFT', now() - interval '1 day', now() - interval '1 day' FROM generate_series($bulk->{first_id}, $bulk->{last_id} - 1) i});
+my $overdue = "SELECT count(*) FROM truust.orders WHERE id BETWEEN $bulk->{first_id} AND $bulk->{last_id} - 1 AND looked_at IS NULL";
+ok($t->wait_until(sub { $t->calls('getOrder') > 8 && $t->sql($overdue) > 0 }), 'many orders are overdue, and the API is slow');
+$t->sql(qq{SELECT truust_receive_webhook('{"escrow": {"id": $bulk->{last_id}, "status": "ACCEPTED"}}', 'order.accepted')});
+ok($t->wait_for("EXISTS (SELECT FROM truust.orders WHERE id = $bulk->{last_id})"), '... a webhook is applied');
+cmp_ok($t->sql($overdue), '>', 0, '... before all of them are looked at');
+$t->sim(DELETE => 'rules');
+ok($t->wait_for("($overdue) = 0"), '... which they are in the end');
+
 # A server that is away is asked once and left alone, however many orders are overdue there.
 $t->sql(<<~'SQL');
 	CREATE SERVER nowhere FOREIGN DATA WRAPPER truust OPTIONS (base_url 'http://127.0.0.1:1/2.0', connect_timeout '500');
