@@ -22,6 +22,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -233,6 +234,25 @@ begin_post(Request *request, const char *path)
 	return status == 0 ? MHD_YES : refuse(request, status, may_discard);
 }
 
+/* The path of a request that names the server too, as one to a proxy does. */
+static const char *
+path_of(const char *target)
+{
+	static const char *const schemes[] = {"http://", "https://"};
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+	{
+		size_t length = strlen(schemes[i]);
+
+		if (strncasecmp(target, schemes[i], length) == 0)
+		{
+			target += length + strcspn(target + length, "/");
+			return *target == '/' ? target : "/";
+		}
+	}
+	return target;
+}
+
 static enum MHD_Result
 begin(Request *request, const char *path, const char *method, const char *version)
 {
@@ -338,7 +358,7 @@ on_request(void *cls, struct MHD_Connection *connection, const char *path, const
 	if (request == NULL)
 		return MHD_NO;
 	if (!request->begun)
-		return begin(request, path, method, version);
+		return begin(request, path_of(path), method, version);
 	if (*size > 0)
 		return take_piece(request, data, size);
 	if (request->submitted)

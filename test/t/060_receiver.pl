@@ -100,6 +100,10 @@ is($receiver->post('/hooks/c', '', 'X-Truust-Token' => $token), 200, 'an empty b
 is(rows("event = 'c' AND body = ''"), 1, 'is stored');
 is($receiver->post('/hooks/d?token=1', '6', 'X-Truust-Token' => $token), 200, 'a query');
 is(rows("event = 'd'"), 1, 'is no part of the event');
+is($receiver->raw("POST HTTP://x:1/hooks/$token/order.absolute?q=/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1"), 200,
+    'an address with the name of the server');
+is(rows("event = 'order.absolute'"), 1, 'is that of its path');
+is($receiver->raw("GET http://x/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), 200, '... for health, too');
 is($receiver->post('/hooks/x%00y', '7', 'X-Truust-Token' => $token), 400, 'a NUL in the event');
 is($receiver->post('/hooks/x%ffy', '7', 'X-Truust-Token' => $token), 400, 'an event that is not UTF-8');
 is($receiver->post('/hooks/x%4', '7', 'X-Truust-Token' => $token), 400, 'broken encoding');
