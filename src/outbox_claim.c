@@ -815,23 +815,23 @@ doubt_queued(bool same_database)
 bool
 truust_outbox_settle_in(void)
 {
-	static TruustStatement get = {"SELECT place, since FROM truust.request_places", 0};
+	/* a restored database may have both its own place, where the worker was quick, and another */
+	static TruustStatement get = {
+		"SELECT p.place, p.since FROM truust.request_places p ORDER BY p.place = $1 LIMIT 1",
+		1,
+		{TEXTOID}};
 	static TruustStatement clear = {"DELETE FROM truust.request_places", 0};
 	static TruustStatement put = {
 		"INSERT INTO truust.request_places (place) VALUES ($1)", 1, {TEXTOID}};
-	static char settled[64] = "";
-	char	   *place = current_place();
-	char	   *before = NULL;
-	Datum		value = CStringGetTextDatum(place);
+	char *place = current_place();
+	char *before = NULL;
+	Datum value = CStringGetTextDatum(place);
 
-	if (strcmp(settled, place) == 0)
-		return false;
-	if (truust_outbox_run(&get, NULL) > 0)
+	if (truust_outbox_run(&get, &value) > 0)
 		before = truust_field_text(0, 1);
 	if (before && strcmp(before, place) == 0)
 	{
 		truust_lost_here_since(DatumGetTimestampTz(truust_field(0, 2)));
-		strlcpy(settled, place, sizeof(settled));
 		return false;
 	}
 	if (before)

@@ -221,6 +221,9 @@ adopt(const char *other)
 										 {TEXTOID}};
 	static TruustStatement leave_homes = {
 		"UPDATE truust.homes SET adopted_at = pg_catalog.now() WHERE adopted_at IS NULL", 0, {0}};
+	/* what is queued may have been sent there, even if nothing was at work yet when the dump was taken */
+	static TruustStatement forget_place = {
+		"INSERT INTO truust.request_places (place) VALUES ('elsewhere')", 0};
 	static TruustStatement move_in = {
 		"INSERT INTO truust.homes (system_identifier, database_oid) VALUES ($1, $2)",
 		2,
@@ -229,6 +232,7 @@ adopt(const char *other)
 
 	truust_statement_run(&keep_other, values, NULL, 0);
 	truust_statement_run(&leave_homes, NULL, NULL, 0);
+	truust_statement_run(&forget_place, NULL, NULL, 0);
 	place_here(values);
 	truust_statement_run(&move_in, values, NULL, 0);
 }

@@ -138,6 +138,50 @@ is(made('Slow'), 1, 'and finds it');
 $t->sim(DELETE => 'rules');
 $node->safe_psql('postgres', 'DROP DATABASE copy');
 
+# A restore that takes its time: the workers are there before the data, and the data before what says where it comes from. What the
+# original does after the dump is not done by the copy, neither before nor after somebody resumes it.
+$t->sql(q{SELECT truust_pause('requests', 'so that all are in the dump'), truust_pause('webhooks', 'so that all are in the dump')});
+enqueue(5, 'Piecemeal');
+my $webhook = $t->sql(q{SELECT truust_receive_webhook('{"escrow": {"id": 4711, "status": "PUBLISHED"}}'::text)});
+$node->command_ok([ 'pg_dump', '-Fc', '--exclude-table-data=truust.pauses', '-f', $dump, $node->connstr('postgres') ], 'a dump of what waits');
+$t->sql(qq{SELECT truust_discard_webhook($webhook, 'a test'), truust_resume('requests'), truust_resume('webhooks')});
+ok($t->settled, 'which the original does then');
+my ($entries) = run_command([ 'pg_restore', '-l', $dump ]);
+my @data = grep { / TABLE DATA truust / } split /\n/, $entries;
+
+sub restore_data
+{
+	my ($name, @some) = @_;
+	my $list = $node->basedir . '/list';
+
+	append_to_file($list, join("\n", @some) . "\n");
+	$node->command_ok([ 'pg_restore', '-e', '--section=data', '-L', $list, '-d', $node->connstr('copy'), $dump ], $name);
+	unlink $list;
+	# a second look for whoever is at work there
+	$node->safe_psql('copy', 'CALL truust_drain()');
+	return;
+}
+
+for my $case ([ 'homes last', 'homes', 1 ], [ 'requests last', 'requests', 1 ], [ 'no homes', 'homes', 0 ])
+{
+	my ($what, $table, $comes) = @$case;
+
+	$t->sql('CREATE DATABASE copy');
+	$node->command_ok([ 'pg_restore', '-e', '--section=pre-data', '-d', $node->connstr('copy'), $dump ], "$what: the extension");
+	ok($node->poll_query_until('copy', 'SELECT EXISTS (SELECT FROM truust.request_places)'), "$what: its worker is at work");
+	$calls = $t->calls('createOrder');
+	restore_data("$what: the other data", grep { !/ truust $table / } @data);
+	restore_data("$what: and these", grep { / truust $table / } @data) if $comes;
+	is($t->sql(q{SELECT DISTINCT state FROM truust_status() WHERE database = 'copy'}, database => 'copy'), 'restored', "$what: it waits");
+	is($t->calls('createOrder'), $calls, "$what: and has sent nothing");
+	is($t->sql("SELECT state, attempts FROM truust.webhooks WHERE id = $webhook", database => 'copy'), 'new|0', "$what: nor applied anything");
+	$t->sql(q{SELECT truust_resume('requests')}, database => 'copy');
+	ok($node->poll_query_until('copy', q{SELECT NOT EXISTS (SELECT FROM truust.requests WHERE state IN ('queued', 'sending'))}), "$what: resumed, all end");
+	is($t->sql(q{SELECT count(*) FROM truust.requests WHERE args ->> 'name' LIKE 'Piecemeal%' AND state = 'done'}, database => 'copy'), 5, "$what: found");
+	is(made('Piecemeal'), 5, "$what: and not sent again");
+	$node->safe_psql('postgres', 'DROP DATABASE copy');
+}
+
 # ---------------------------------------------------------------- recovery to a point in time
 
 # What is queued at that point is sent afterwards, as the API knows and the recovered server does not.
