@@ -3,6 +3,27 @@
 -- What 0.2 has and 0.1 has not. test/t/050_upgrade.pl compares the outcome with a new installation, object by object; comments
 -- come from the other parts (Makefile).
 
+-- What reads and writes these tables waits for all of it at once. Who has one of them and wants another gets it before the server would
+-- call that a deadlock.
+DO $$
+DECLARE
+    patience CONSTANT text := pg_catalog.current_setting('lock_timeout');
+BEGIN
+    PERFORM pg_catalog.set_config('lock_timeout', '300ms', true);
+    FOR attempt IN 1 .. 100 LOOP
+        BEGIN
+            LOCK TABLE truust.webhooks, truust.requests, truust.orders, truust.attachments, truust.handlers IN ACCESS EXCLUSIVE MODE;
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF attempt OPERATOR(pg_catalog.=) 100 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+    PERFORM pg_catalog.set_config('lock_timeout', patience, true);
+END
+$$;
+
 -- A way that is made dear by enable_seqscan is not worth compiling.
 ALTER FUNCTION truust.measure(text, bigint) SET jit = off;
 
@@ -174,8 +195,7 @@ CREATE OR REPLACE VIEW truust.pending AS
       FROM truust.visible_requests AS r
      WHERE r.done_state = 'pending';
 
--- Rows belong to a role by its OID.  What reads and writes them waits for all of it at once.
-LOCK TABLE truust.requests, truust.orders, truust.attachments, truust.handlers IN ACCESS EXCLUSIVE MODE;
+-- Rows belong to a role by its OID.
 
 CREATE FUNCTION truust.role_oid(role name)
 RETURNS oid
