@@ -32,6 +32,8 @@ CREATE TABLE truust.homes (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     adopted_at timestamptz
 );
+-- Without a key, and yet to be changed where somebody publishes all tables.
+ALTER TABLE truust.homes REPLICA IDENTITY FULL;
 COMMENT ON TABLE truust.homes IS 'Where this data has lived. A row of another place that nobody has adopted means that the data was restored or copied: everything waits until truust_resume().';
 COMMENT ON COLUMN truust.homes.system_identifier IS 'cluster; 0: rows came before the home that they had';
 COMMENT ON COLUMN truust.homes.home IS 'drawn anew by each CREATE EXTENSION';
@@ -238,6 +240,8 @@ CREATE TABLE truust.request_places (
     place text NOT NULL,
     since timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
+ALTER TABLE truust.request_places REPLICA IDENTITY FULL;
+ALTER TABLE truust.roles_seen REPLICA IDENTITY FULL;
 COMMENT ON TABLE truust.request_places IS 'One row: where the outbox was last at work. On another server, in another database or after a change of timeline (promotion, point-in-time recovery), queued requests may have been sent already and are looked up first.';
 COMMENT ON COLUMN truust.request_places.place IS 'system identifier, database OID and timeline';
 

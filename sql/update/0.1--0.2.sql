@@ -12,7 +12,8 @@ BEGIN
     PERFORM pg_catalog.set_config('lock_timeout', '300ms', true);
     FOR attempt IN 1 .. 100 LOOP
         BEGIN
-            LOCK TABLE truust.webhooks, truust.requests, truust.orders, truust.attachments, truust.handlers IN ACCESS EXCLUSIVE MODE;
+            LOCK TABLE truust.webhooks, truust.requests, truust.orders, truust.attachments, truust.handlers, truust.homes, truust.request_places
+                IN ACCESS EXCLUSIVE MODE;
             EXIT;
         EXCEPTION WHEN lock_not_available THEN
             IF attempt OPERATOR(pg_catalog.=) 100 THEN
@@ -32,6 +33,10 @@ ALTER TABLE truust.webhooks ADD COLUMN order_ids bigint[];
 DROP INDEX truust.webhooks_waiting;
 CREATE INDEX webhooks_waiting ON truust.webhooks (order_id, id) WHERE state = 'retry';
 CREATE INDEX webhooks_of_several ON truust.webhooks USING gin (order_ids) WITH (fastupdate = off) WHERE order_ids IS NOT NULL;
+
+-- Where somebody publishes all tables, those without a key can be changed nevertheless.
+ALTER TABLE truust.homes REPLICA IDENTITY FULL;
+ALTER TABLE truust.request_places REPLICA IDENTITY FULL;
 
 -- What is restored counts as such from its first row on.
 CREATE FUNCTION truust.arrival()
@@ -213,6 +218,7 @@ CREATE TABLE truust.roles_seen (
     digest bigint NOT NULL,
     since timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
+ALTER TABLE truust.roles_seen REPLICA IDENTITY FULL;
 SELECT pg_catalog.pg_extension_config_dump('truust.roles_seen', '');
 
 ALTER TABLE truust.requests ADD COLUMN role_oid oid GENERATED ALWAYS AS (truust.role_oid(role)) STORED;

@@ -127,6 +127,10 @@ CALL truust_drain();
 SELECT count(*) FROM truust.webhooks;
 SELECT * FROM truust.pauses;
 -- A copy of another place's data waits until somebody says that it lives here; what is not resumed stays paused.
+-- So it is where somebody publishes all tables.
+SET client_min_messages = error;
+CREATE PUBLICATION regress_truust_all FOR ALL TABLES;
+SET client_min_messages = warning;
 INSERT INTO truust.homes (system_identifier, database_oid) VALUES (1, 1);
 SELECT truust_receive_webhook('{"escrow": {"id": 7, "status": "PUBLISHED"}}') > 0 AS received;
 CALL truust_drain();
@@ -141,6 +145,10 @@ SELECT truust_resume('requests');
 SELECT count(*) FROM truust.pauses;
 SELECT count(*) FILTER (WHERE adopted_at IS NULL) AS homes FROM truust.homes;
 DELETE FROM truust.homes WHERE adopted_at IS NOT NULL;
+DELETE FROM truust.request_places;
+DROP PUBLICATION regress_truust_all;
+SELECT c.relname AS cannot_be_published FROM pg_class c
+ WHERE c.relnamespace = 'truust'::regnamespace AND c.relkind = 'r' AND c.relreplident <> 'f' AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary);
 --
 -- History goes when it is old enough, and not before.
 --
