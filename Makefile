@@ -151,8 +151,12 @@ DATA_built = truust--$(EXTVERSION).sql $(UPDATES)
 EXTRA_CLEAN = src/built-for.tmp src/built-of.tmp $(wildcard src/*.d src/*.gcno src/*.gcda) results regression.diffs regression.out output_iso tmp_check
 
 PG_CPPFLAGS = -MMD -MP -Isrc $(CURL_CFLAGS) -DTRUUST_VERSION='"$(EXTVERSION)"'
-PG_CFLAGS = -Wall -Wextra -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered $(TRUUST_CFLAGS)
-SHLIB_LINK = $(CURL_LIBS) $(TRUUST_LDFLAGS)
+PG_CFLAGS = -Wall -Wextra -Werror=implicit-function-declaration -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered $(DIRECT_CALLS) $(TRUUST_CFLAGS)
+SHLIB_LINK = $(CURL_LIBS) -Wl,-Bsymbolic $(TRUUST_LDFLAGS)
+
+# What this library defines is its own (PostgreSQL 16 sees to that, too), and called without a detour; no other library's
+# function of the same name can stand in for it.
+DIRECT_CALLS = -fno-semantic-interposition -fno-plt
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test

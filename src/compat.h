@@ -146,6 +146,15 @@
 #define truust_update_indexes(rri, slot, estate, which)                                            \
 	(!(which) ? (void) 0 : (void) ExecInsertIndexTuples(slot, estate, false, NULL, NIL))
 #endif
+/* 16: more than one page may be asked for */
+#if PG_VERSION_NUM >= 160000
+#define truust_buffer_for_row(rel, size, visibility_map)                                           \
+	RelationGetBufferForTuple(rel, size, InvalidBuffer, 0, NULL, visibility_map, NULL, 0)
+#else
+#define truust_buffer_for_row(rel, size, visibility_map)                                           \
+	RelationGetBufferForTuple(rel, size, InvalidBuffer, 0, NULL, visibility_map, NULL)
+#endif
+
 #if PG_VERSION_NUM >= 140000
 #define truust_set_result_relation(estate, rri) ((void) 0)
 #else

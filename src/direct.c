@@ -24,6 +24,9 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
+#include "access/heaptoast.h"
+#include "access/hio.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -62,6 +65,9 @@ typedef struct TruustWriter
 	Oid			   *indexes;
 	BlockNumber		n_blocks; /* of the table, when this use began */
 	bool			wrote;
+	Size			row_size; /* bytes, of the last one that was inserted */
+	int64			number;	  /* drawn for the identity of the next row; 0: not yet */
+	uint32			token;	  /* of the speculative insertion that comes next; 0: none */
 } TruustWriter;
 
 static TruustTable *known_tables = NULL;
@@ -330,6 +336,8 @@ truust_table_open(TruustTable *table, AclMode rights)
 	else
 		make_writer(table, rel);
 	table->writer->wrote = false;
+	table->writer->number = 0;
+	table->writer->token = 0; /* one of a use that failed went with its transaction */
 	table->writer->n_blocks = table->update_only ? RelationGetNumberOfBlocks(rel) : 0;
 	if (has_plain_indexes(table->writer->rri))
 		return true;
@@ -338,11 +346,57 @@ truust_table_open(TruustTable *table, AclMode rights)
 	return false;
 }
 
+static uint32
+take_token(TruustWriter *writer)
+{
+	uint32 token = writer->token;
+
+	writer->token = 0;
+	return token ? token : SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+}
+
+static int64
+take_number(TruustTable *table)
+{
+	int64 number = table->writer->number;
+
+	table->writer->number = 0;
+	return number ? number : nextval_internal(table->sequence, false);
+}
+
+/* Have a page at hand that has room for a row like the last one. */
+static void
+reserve_page(TruustWriter *writer)
+{
+	Relation rel = writer->rri->ri_RelationDesc;
+	Buffer	 visibility_map = InvalidBuffer;
+
+	if (writer->row_size == 0)
+		return;
+	UnlockReleaseBuffer(truust_buffer_for_row(rel, writer->row_size, &visibility_map));
+	if (BufferIsValid(visibility_map))
+		ReleaseBuffer(visibility_map);
+}
+
+void
+truust_table_reserve(TruustTable *table)
+{
+	TruustWriter *writer = table->writer;
+
+	reserve_page(writer);
+	if (table->identity)
+		writer->number = take_number(table);
+	if (table->unique)
+		writer->token = take_token(writer);
+}
+
 void
 truust_table_close(TruustTable *table)
 {
 	TruustWriter *writer = table->writer;
 
+	if (writer->token)
+		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
 	/* their locks are kept, as the table's is: the next use in this transaction finds them held */
 	for (int i = 0; i < writer->n_indexes; i++)
 		index_close(writer->rri->ri_IndexRelationDescs[i], NoLock);
@@ -394,7 +448,7 @@ insert_unless_there(TruustWriter *writer, bool expect_new)
 		if (!expect_new && !truust_check_indexes(writer->rri, writer->slot, writer->estate, &other))
 			return false;
 		expect_new = false;
-		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+		token = take_token(writer);
 		table_tuple_insert_speculative(rel, writer->slot, GetCurrentCommandId(true), 0, NULL,
 									   token);
 		(void) truust_insert_indexes(writer->rri, writer->slot, writer->estate, true, &conflict);
@@ -419,7 +473,7 @@ truust_table_insert(TruustTable *table, const Datum *values, const bool *nulls, 
 		set_value(slot, table->attnums[i], values[i], nulls[i]);
 	if (table->identity)
 	{
-		int64 number = nextval_internal(table->sequence, false);
+		int64 number = take_number(table);
 
 		set_value(slot, table->identity, Int64GetDatum(number), false);
 		if (id)
@@ -434,6 +488,9 @@ truust_table_insert(TruustTable *table, const Datum *values, const bool *nulls, 
 		(void) truust_insert_indexes(writer->rri, slot, writer->estate, false, NULL);
 	}
 	writer->wrote |= inserted;
+	/* what is longer than this is cut down to it before it gets onto a page */
+	if (inserted && rel->rd_rel->relam == HEAP_TABLE_AM_OID)
+		writer->row_size = Min(((HeapTupleTableSlot *) slot)->tuple->t_len, TOAST_TUPLE_THRESHOLD);
 	ExecClearTuple(slot);
 	ResetPerTupleExprContext(writer->estate);
 	return inserted;

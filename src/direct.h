@@ -53,6 +53,13 @@ extern void truust_table_lock(const char *name);
 extern bool truust_table_open(TruustTable *table, AclMode rights);
 
 /*
+ * See to what the next insertion into the open table needs besides its row: room on
+ * a page, the number of an identity column, the right to try.  For whoever has time
+ * before the row is known; what is not used goes with the table's closing.
+ */
+extern void truust_table_reserve(TruustTable *table);
+
+/*
  * Insert a row.  False: there is one with its key, and nothing was done; if
  * expect_new says otherwise, that costs a dead row, and if it does not, a look
  * before.  *id gets the number of its identity column, unless id is NULL.

@@ -215,6 +215,31 @@ fill_parameters(TruustSignature *signature, HeapTuple proc)
 	}
 }
 
+/* The place of a parameter, -1: there is none of this name. */
+static int
+parameter_called(const TruustSignature *signature, const char *name)
+{
+	for (int i = 0; i < signature->n_parameters; i++)
+		if (strcmp(signature->parameters[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+static void
+find_ids(TruustSignature *signature)
+{
+	static const char *const names[] = {
+		[TRUUST_AN_ORDER] = "order_id",
+		[TRUUST_A_PAYIN] = "payin_id",
+		[TRUUST_A_PAYOUT] = "payout_id",
+	};
+
+	signature->order_id = parameter_called(signature, "order_id");
+	signature->resource_id = signature->resource == TRUUST_A_RESOURCE
+								 ? -1
+								 : parameter_called(signature, names[signature->resource]);
+}
+
 static TruustResource
 resource_of(Oid result_type)
 {
@@ -275,6 +300,7 @@ build_signature(HeapTuple proc)
 	signature->is_write = strcmp(endpoint->method, "GET") != 0;
 	signature->identity = identity_of(endpoint, form->prorettype);
 	fill_parameters(signature, proc);
+	find_ids(signature);
 	return signature;
 }
 

@@ -105,6 +105,8 @@ typedef struct TruustSignature
 	const char *const *identity; /* a resource has one of these fields; NULL: it is no composite */
 	int				   n_parameters;
 	TruustParameter	  *parameters;
+	int				   resource_id; /* the parameter that names the resource itself, -1: none */
+	int				   order_id;	/* the parameter of that name, -1: none */
 } TruustSignature;
 
 /*

@@ -47,15 +47,11 @@ truust_call_arguments(FunctionCallInfo fcinfo, Datum **values, bool **nulls)
 	}
 }
 
-/* The resource that a call was told of by this parameter, 0: none. */
+/* The id that a call was given as its parameter i, 0: none; i -1: there is no such parameter. */
 static int64
-id_argument(const char *name, const TruustSignature *signature, const Datum *values,
-			const bool *nulls)
+id_argument(int i, const Datum *values, const bool *nulls)
 {
-	for (int i = 0; i < signature->n_parameters; i++)
-		if (strcmp(signature->parameters[i].name, name) == 0 && !nulls[i])
-			return DatumGetInt64(values[i]);
-	return 0;
+	return i < 0 || nulls[i] ? 0 : DatumGetInt64(values[i]);
 }
 
 /* Before a write: see to it that nothing but the write itself stands between it and its note. */
@@ -63,32 +59,35 @@ static void
 expect_result(const TruustSignature *signature, const char *server, const Datum *values,
 			  const bool *nulls)
 {
+	int64 id = id_argument(signature->resource_id, values, nulls);
+
 	switch (signature->resource)
 	{
 		case TRUUST_AN_ORDER:
-			truust_orders_expect(server, id_argument("order_id", signature, values, nulls));
+			truust_orders_expect(server, id);
 			break;
 		case TRUUST_A_PAYIN:
-			truust_payments_expect(false, server,
-								   id_argument("payin_id", signature, values, nulls));
+			truust_payments_expect(false, server, id);
 			break;
 		case TRUUST_A_PAYOUT:
-			truust_payments_expect(true, server,
-								   id_argument("payout_id", signature, values, nulls));
+			truust_payments_expect(true, server, id);
 			break;
 		case TRUUST_A_RESOURCE:
 			break;
 	}
 }
 
-/* What can be done of the note while the API is at work. */
-static TruustExpect
-prepare_note(const TruustSignature *signature)
+/* What can be done of the note while the API is at work; NULL: nothing. */
+static TruustOrderNote *
+begin_note(const TruustSignature *signature, const TruustAccount *account)
 {
 	bool is_new = signature->is_write && signature->resource == TRUUST_AN_ORDER &&
 				  signature->endpoint->lookup == TRUUST_LOOKUP_ORDER_MARKER;
 
-	return is_new ? truust_orders_prepare() : TRUUST_ANYTHING;
+	return is_new ? truust_orders_begin_note(pstrdup(account->server_name), account->userid,
+											 GetUserNameFromId(account->userid, false),
+											 TRUUST_FROM_CALL)
+				  : NULL;
 }
 
 /*
@@ -97,7 +96,7 @@ prepare_note(const TruustSignature *signature)
  */
 static void
 note_result(const TruustSignature *signature, const TruustAccount *account, Jsonb *resource,
-			TruustExpect expect, int64 order_id)
+			int64 order_id)
 {
 	char *server = pstrdup(account->server_name);
 
@@ -105,7 +104,7 @@ note_result(const TruustSignature *signature, const TruustAccount *account, Json
 	{
 		case TRUUST_AN_ORDER:
 			truust_orders_note(server, account->userid, GetUserNameFromId(account->userid, false),
-							   resource, TRUUST_FROM_CALL, expect);
+							   resource, TRUUST_FROM_CALL);
 			break;
 		case TRUUST_A_PAYIN:
 			truust_payins_note(server, resource, order_id);
@@ -180,7 +179,7 @@ truust_call(PG_FUNCTION_ARGS)
 	Datum				  *values;
 	bool				  *nulls;
 	struct TruustCall	  *call;
-	TruustExpect		   expect;
+	TruustOrderNote		  *note;
 	Jsonb				  *resource;
 
 	check_writable(signature->endpoint);
@@ -189,11 +188,12 @@ truust_call(PG_FUNCTION_ARGS)
 	if (signature->is_write)
 		expect_result(signature, account->server_name, values, nulls);
 	call = truust_api_send(&wire, account);
-	expect = prepare_note(signature);
+	note = begin_note(signature, account);
 	resource = truust_api_receive(call, NULL);
-	if (signature->is_write)
-		note_result(signature, account, resource, expect,
-					id_argument("order_id", signature, values, nulls));
+	if (note)
+		truust_orders_end_note(note, resource);
+	else if (signature->is_write)
+		note_result(signature, account, resource, id_argument(signature->order_id, values, nulls));
 	return single_result(fcinfo, signature, signature->endpoint, resource);
 }
 

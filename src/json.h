@@ -34,7 +34,10 @@ extern char *truust_json_text(const JsonbValue *value);
 /* Whether the field holds a number, or a text that is not empty. */
 extern bool truust_json_has(Jsonb *object, const char *field);
 
-/* The field as bigint: a whole number or a string of digits; false: absent or not such. */
+/* A scalar as bigint: a whole number or a string of digits; false: not such. */
+extern bool truust_json_int64(const JsonbValue *value, int64 *result);
+
+/* The field as bigint, as above; false: absent or not such. */
 extern bool truust_json_get_int64(Jsonb *object, const char *field, int64 *result);
 
 /*

@@ -138,6 +138,19 @@ truust_json_get(Jsonb *object, const char *field)
 }
 
 /*
+ * Numbers of less than 250 digits have numeric's short form, and say so in the first
+ * bit behind their length (NUMERIC_SHORT in numeric.c, as on disk since 9.1).
+ */
+static inline bool
+has_short_form(Numeric number)
+{
+	uint16 header;
+
+	memcpy(&header, VARDATA_ANY(number), sizeof(header));
+	return (header & 0x8000) != 0;
+}
+
+/*
  * Whether a number is written in a text of a sensible length.  A few bytes of
  * JSON such as 1e131071 are a hundred kilobytes of digits, so that one body
  * could fill the memory of who reads its numbers as text.
@@ -148,6 +161,8 @@ is_short(Numeric number)
 	static Numeric limit = NULL;
 	Datum		   value = NumericGetDatum(number);
 
+	if (has_short_form(number))
+		return true;
 	if (limit == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
@@ -219,16 +234,20 @@ parse_int64(const char *text, int64 *result)
 }
 
 bool
+truust_json_int64(const JsonbValue *value, int64 *result)
+{
+	char *text = value->type == jbvBool ? NULL : truust_json_text(value);
+
+	return text != NULL && parse_int64(text, result);
+}
+
+bool
 truust_json_get_int64(Jsonb *object, const char *field, int64 *result)
 {
 	JsonbValue	buf;
 	JsonbValue *value = find_field(object, field, &buf);
-	char	   *text;
 
-	if (value == NULL || value->type == jbvBool)
-		return false;
-	text = truust_json_text(value);
-	return text != NULL && parse_int64(text, result);
+	return value != NULL && truust_json_int64(value, result);
 }
 
 Jsonb *

@@ -46,6 +46,7 @@ typedef struct Scanner
 	JsonbPair  *pairs; /* fields and elements of all that is open, a stack */
 	int			n;
 	int			size;
+	JsonbPair	first[FIRST_PAIRS];
 	char	   *room; /* for strings without their escapes */
 } Scanner;
 
@@ -252,15 +253,22 @@ scan_word(Scanner *s, char first, JsonbValue *v)
 	return true;
 }
 
+static void
+grow(Scanner *s)
+{
+	s->size *= 2;
+	if (s->pairs == s->first)
+		s->pairs = memcpy(palloc(s->size * sizeof(JsonbPair)), s->first, sizeof(s->first));
+	else
+		s->pairs = repalloc(s->pairs, s->size * sizeof(JsonbPair));
+}
+
 /* The index of another pair on the stack. */
 static int
 add_pair(Scanner *s)
 {
 	if (s->n == s->size)
-	{
-		s->size *= 2;
-		s->pairs = repalloc(s->pairs, s->size * sizeof(JsonbPair));
-	}
+		grow(s);
 	return s->n++;
 }
 
@@ -427,20 +435,32 @@ scan_value(Scanner *s, JsonbValue *v)
 	}
 }
 
+/* Not zeroed as a whole: the first pairs are most of it. */
+static void
+begin(Scanner *s, const char *text, size_t len)
+{
+	s->p = text;
+	s->end = text + len;
+	s->depth = 0;
+	s->pairs = s->first;
+	s->n = 0;
+	s->size = FIRST_PAIRS;
+	s->room = NULL;
+}
+
 Jsonb *
 truust_json_scan(const char *text, size_t len)
 {
 	MemoryContext old, scratch;
-	Scanner		  s = {.p = text, .end = text + len};
+	Scanner		  s;
 	JsonbValue	  root;
 	Jsonb		 *result = NULL;
 
 	if (len > MAX_TEXT)
 		return NULL;
+	begin(&s, text, len);
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "truust json", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(scratch);
-	s.size = FIRST_PAIRS;
-	s.pairs = palloc(s.size * sizeof(JsonbPair));
 	if (scan_value(&s, &root) && (root.type == jbvObject || root.type == jbvArray) &&
 		next_byte(&s) == '\0' && s.p == s.end)
 	{

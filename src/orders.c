@@ -25,13 +25,38 @@
 const Oid truust_order_field_types[TRUUST_N_ORDER_FIELDS] = {TEXTOID,  NUMERICOID, TEXTOID, TEXTOID,
 															 JSONBOID, TEXTOID,	   TEXTOID};
 
-/* The API's fields in jsonb's order, and what each is read for; of two for one column the first counts. */
-static const char *const source_fields[] = {"tag",		"name",		"value",	  "amount",
-											"currency", "metadata", "buyer_link", "seller_link"};
-static const int		 source_columns[lengthof(source_fields)] = {
-			TRUUST_ORDER_TAG,		 TRUUST_ORDER_NAME,		  TRUUST_ORDER_VALUE,
-			TRUUST_ORDER_VALUE,		 TRUUST_ORDER_CURRENCY,	  TRUUST_ORDER_METADATA,
-			TRUUST_ORDER_BUYER_LINK, TRUUST_ORDER_SELLER_LINK};
+/* The API's fields in jsonb's order. */
+enum
+{
+	SAYS_ID,
+	SAYS_TAG,
+	SAYS_NAME,
+	SAYS_VALUE,
+	SAYS_AMOUNT,
+	SAYS_STATUS,
+	SAYS_CURRENCY,
+	SAYS_METADATA,
+	SAYS_BUYER_LINK,
+	SAYS_SELLER_LINK
+};
+
+static const char *const says_fields[TRUUST_ORDER_SAYS] = {
+	"id",	  "tag",	  "name",	  "value",		"amount",
+	"status", "currency", "metadata", "buyer_link", "seller_link"};
+
+/* What is read for the columns; of two for one the first counts. */
+static const struct
+{
+	int field;
+	int column;
+} says_columns[] = {{SAYS_TAG, TRUUST_ORDER_TAG},
+					{SAYS_NAME, TRUUST_ORDER_NAME},
+					{SAYS_VALUE, TRUUST_ORDER_VALUE},
+					{SAYS_AMOUNT, TRUUST_ORDER_VALUE},
+					{SAYS_CURRENCY, TRUUST_ORDER_CURRENCY},
+					{SAYS_METADATA, TRUUST_ORDER_METADATA},
+					{SAYS_BUYER_LINK, TRUUST_ORDER_BUYER_LINK},
+					{SAYS_SELLER_LINK, TRUUST_ORDER_SELLER_LINK}};
 
 HTAB *
 truust_set_make(const char *name, Size entry_size, long n)
@@ -215,31 +240,58 @@ truust_orders_load(HTAB *set)
 		find_busy(set, &missing);
 }
 
+bool
+truust_order_read(const Jsonb *resource, TruustOrderSays *says)
+{
+	if (resource == NULL || !JB_ROOT_IS_OBJECT(resource))
+		return false;
+	truust_json_get_fields(resource, says_fields, TRUUST_ORDER_SAYS, says->fields);
+	return true;
+}
+
+bool
+truust_order_says_id(const TruustOrderSays *says, int64 *id)
+{
+	return truust_json_int64(&says->fields[SAYS_ID], id);
+}
+
+char *
+truust_order_says_status(const TruustOrderSays *says)
+{
+	return truust_json_text(&says->fields[SAYS_STATUS]);
+}
+
 /* What does not fit its column is left out. */
 void
-truust_order_take_fields(TruustOrder *order, Jsonb *resource)
+truust_order_take(TruustOrder *order, const TruustOrderSays *says)
 {
-	JsonbValue values[lengthof(source_fields)];
-	bool	   taken[TRUUST_N_ORDER_FIELDS] = {false};
+	bool taken[TRUUST_N_ORDER_FIELDS] = {false};
 
-	if (resource == NULL || !JB_ROOT_IS_OBJECT(resource))
-		return;
-	truust_json_get_fields(resource, source_fields, lengthof(source_fields), values);
-	for (int i = 0; i < (int) lengthof(source_fields); i++)
+	for (int i = 0; i < (int) lengthof(says_columns); i++)
 	{
-		int	  column = source_columns[i];
-		Datum value;
-		bool  isnull;
-		char *problem;
+		JsonbValue field = says->fields[says_columns[i].field];
+		int		   column = says_columns[i].column;
+		Datum	   value;
+		bool	   isnull;
+		char	  *problem;
 
-		if (values[i].type == jbvNull || taken[column] ||
-			!truust_json_to_datum(&values[i], truust_order_field_types[column], true, &value,
-								  &isnull, &problem) ||
+		if (field.type == jbvNull || taken[column] ||
+			!truust_json_to_datum(&field, truust_order_field_types[column], true, &value, &isnull,
+								  &problem) ||
 			isnull)
 			continue;
 		order->fields[column] = value;
 		order->has_field[column] = taken[column] = order->dirty = true;
 	}
+}
+
+void
+truust_order_take_fields(TruustOrder *order, const Jsonb *resource)
+{
+	TruustOrderSays says;
+
+	if (truust_order_read(resource, &says))
+		truust_order_take(order, &says);
 }
 
 bool

@@ -30,20 +30,11 @@ typedef enum TruustSource
 extern const char  *truust_source_name(TruustSource source);
 extern TruustSource truust_source_of(const char *name);
 
-/* What a note will find. */
-typedef enum TruustExpect
-{
-	TRUUST_ANYTHING,
-	TRUUST_NEW,			/* an order that nobody knows yet */
-	TRUUST_NEW_PREPARED /* the same, after truust_orders_prepare */
-} TruustExpect;
-
 /*
  * Note an order that a write call or a deferred request returned, in the
  * current transaction, through the state machine.  resource: the order as the
  * API gave it (without an id it is ignored).  role: whose call it was, role_name:
- * what that role is, or was, called.
- * expect: whether anybody knows it yet (a wrong guess costs a dead row).  Runs
+ * what that role is, or was, called.  Runs
  * with the rights of the owner of truust.orders whoever calls.  Writes a row
  * of truust.events (source 'call' or 'request') if the status is new.  Sends
  * no NOTIFY (the caller may want PREPARE TRANSACTION).  In a read-only
@@ -52,13 +43,19 @@ typedef enum TruustExpect
  * have it made again, and its webhook will tell.
  */
 extern void truust_orders_note(const char *server, Oid role, const char *role_name, Jsonb *resource,
-							   TruustSource source, TruustExpect expect);
+							   TruustSource source);
 
 /*
- * Get ready for the note of a new order, while the API is at work on it: open the tables.
- * truust_orders_note must follow in the same subtransaction, with what this returns.
+ * The same in two steps for an order that nobody knows yet (where somebody does,
+ * that costs a dead row): before the answer, while the API is at work on it, all
+ * that can be done without it; then the note.  Both in the same subtransaction;
+ * server and role_name are kept until the second.
  */
-extern TruustExpect truust_orders_prepare(void);
+typedef struct TruustOrderNote TruustOrderNote;
+
+extern TruustOrderNote *truust_orders_begin_note(const char *server, Oid role,
+												 const char *role_name, TruustSource source);
+extern void				truust_orders_end_note(TruustOrderNote *note, Jsonb *resource);
 
 /* The same for a payin or payout resource; order_id 0: read from the resource if it is there. */
 extern void truust_payins_note(const char *server, Jsonb *resource, int64 order_id);
@@ -138,8 +135,24 @@ extern TruustOrder *truust_orders_enter(HTAB *set, int64 id, const char *server)
 /* Read and lock what is known of the orders of the set; those that somebody else has locked become busy. */
 extern void truust_orders_load(HTAB *set);
 
+/* What a resource says of its order, read in one pass; it points into the resource. */
+#define TRUUST_ORDER_SAYS 10 /* fields that are read */
+
+typedef struct TruustOrderSays
+{
+	JsonbValue fields[TRUUST_ORDER_SAYS];
+} TruustOrderSays;
+
+/* False: it is no object. */
+extern bool truust_order_read(const Jsonb *resource, TruustOrderSays *says);
+
+/* Its id (false: none that is one) and its status (NULL: none). */
+extern bool	 truust_order_says_id(const TruustOrderSays *says, int64 *id);
+extern char *truust_order_says_status(const TruustOrderSays *says);
+
 /* Take over the fields that a resource carries. */
-extern void truust_order_take_fields(TruustOrder *order, Jsonb *resource);
+extern void truust_order_take(TruustOrder *order, const TruustOrderSays *says);
+extern void truust_order_take_fields(TruustOrder *order, const Jsonb *resource);
 
 /* The events that a row of truust.orders remembers (its column digests). */
 extern void truust_order_set_digests(TruustOrder *order, bytea *packed);

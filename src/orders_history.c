@@ -122,6 +122,12 @@ truust_history_open(void)
 }
 
 void
+truust_history_reserve(void)
+{
+	truust_table_reserve(&events_table);
+}
+
+void
 truust_history_close(void)
 {
 	truust_table_close(&events_table);

@@ -111,33 +111,36 @@ truust_payments_expect(bool payouts, const char *server, int64 id)
 }
 
 /* What is to be noted of an order. */
-typedef struct OrderNote
+struct TruustOrderNote
 {
-	const char	*server;
-	Oid			 role;
-	const char	*role_name;
-	int64		 id;
-	Jsonb		*resource;
-	TruustSource source;
-	TruustExpect expect;
-} OrderNote;
+	const char	   *server;
+	Oid				role;
+	const char	   *role_name;
+	TruustSource	source;
+	bool			is_new; /* nobody should know it yet */
+	bool			open;	/* the tables are, and have what the rows of a new order need */
+	TruustOrder		order;	/* as it would be, if it is new */
+	int64			id;
+	char		   *status;
+	TruustOrderSays says;
+};
 
 static TruustHistory
-history_of_note(const OrderNote *note, const char *status, const char *before)
+history_of_note(const TruustOrderNote *note, const char *before)
 {
-	return (TruustHistory){.event = truust_order_event_name(status),
+	return (TruustHistory){.event = truust_order_event_name(note->status),
 						   .order_id = note->id,
 						   .server = note->server,
-						   .status = status,
+						   .status = note->status,
 						   .previous_status = before,
 						   .outcome = "applied",
 						   .source = note->source};
 }
 
 static void
-note_history(const OrderNote *note, const char *status, const char *before)
+note_history(const TruustOrderNote *note, const char *before)
 {
-	TruustHistory	row = history_of_note(note, status, before);
+	TruustHistory	row = history_of_note(note, before);
 	TruustHistory  *rows = &row;
 	TruustRoleState state;
 
@@ -150,7 +153,7 @@ note_history(const OrderNote *note, const char *status, const char *before)
 
 /* False: the order came into being meanwhile. */
 static bool
-note_known_order(const OrderNote *note, const char *status)
+note_known_order(const TruustOrderNote *note)
 {
 	HTAB		*set = truust_orders_set(1);
 	TruustOrder *order = truust_orders_enter(set, note->id, note->server);
@@ -159,15 +162,16 @@ note_known_order(const OrderNote *note, const char *status)
 	truust_orders_load(set);
 	before = order->status;
 	truust_order_take_role(order, note->role, note->role_name);
-	if (truust_order_state_verdict_after(order->previous_status, before, status) != TRUUST_STALE)
+	if (truust_order_state_verdict_after(order->previous_status, before, note->status) !=
+		TRUUST_STALE)
 	{
-		truust_order_take_fields(order, note->resource);
-		truust_order_move(order, status);
+		truust_order_take(order, &note->says);
+		truust_order_move(order, note->status);
 	}
 	if (!truust_orders_write(set))
 		return false;
 	if (order->moved)
-		note_history(note, status, before);
+		note_history(note, before);
 	return true;
 }
 
@@ -194,29 +198,21 @@ close_tables(void)
 	truust_history_close();
 }
 
-TruustExpect
-truust_orders_prepare(void)
-{
-	/* a note in a subtransaction (see note_safely) opens its own */
-	return !IsolationUsesXactSnapshot() && open_tables() ? TRUUST_NEW_PREPARED : TRUUST_NEW;
-}
-
 /* What most calls return: an order that nobody has noted yet.  False: it is known; the tables are open. */
 static bool
-note_new_order(const OrderNote *note, const char *status)
+note_new_order(TruustOrderNote *note)
 {
-	TruustOrder		order = {.key.id = note->id};
+	TruustOrder	   *order = &note->order;
 	TruustHistory	history;
 	TruustRoleState state;
 	bool			noted;
 
-	strlcpy(order.key.server, note->server, sizeof(order.key.server));
-	truust_order_take_role(&order, note->role, note->role_name);
-	truust_order_take_fields(&order, note->resource);
-	truust_order_move(&order, status);
-	history = history_of_note(note, status, NULL);
+	order->key.id = note->id;
+	truust_order_take(order, &note->says);
+	truust_order_move(order, note->status);
+	history = history_of_note(note, NULL);
 	truust_owner_enter(&state, TRUUST_OWNER_ROWS);
-	noted = truust_orders_insert(&order, note->expect != TRUUST_ANYTHING);
+	noted = truust_orders_insert(order, note->is_new);
 	if (noted)
 		truust_history_insert(&history);
 	truust_owner_leave(&state);
@@ -229,13 +225,13 @@ note_new_order(const OrderNote *note, const char *status)
  * come back later.
  */
 static void
-note_row(const OrderNote *note, const char *status)
+note_row(const TruustOrderNote *note)
 {
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
 		lock_row(&lock_order, note->server, note->id);
-		if (note_known_order(note, status))
+		if (note_known_order(note))
 			return;
 		if (IsolationUsesXactSnapshot()) /* the row stays invisible, however often it is looked for */
 			ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -246,13 +242,13 @@ note_row(const OrderNote *note, const char *status)
 }
 
 static void
-note_row_as_owner(const OrderNote *note, const char *status)
+note_row_as_owner(const TruustOrderNote *note)
 {
 	TruustRoleState state;
 
 	SPI_connect();
 	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
-	note_row(note, status);
+	note_row(note);
 	truust_owner_leave(&state);
 	SPI_finish();
 }
@@ -260,19 +256,16 @@ note_row_as_owner(const OrderNote *note, const char *status)
 static void
 note_order(void *arg)
 {
-	const OrderNote *note = arg;
-	char			*status = truust_json_get_text(note->resource, "status");
+	TruustOrderNote *note = arg;
 	bool			 noted = false;
 
-	if (note->expect == TRUUST_NEW_PREPARED || (status && open_tables()))
+	if (note->open || open_tables())
 	{
-		noted = status && note_new_order(note, status);
+		noted = note_new_order(note);
 		close_tables();
 	}
-	if (status == NULL)
-		return;
 	if (!noted)
-		note_row_as_owner(note, status);
+		note_row_as_owner(note);
 	wake_worker();
 }
 
@@ -296,21 +289,52 @@ note_safely(void (*f)(void *), void *arg)
 		ThrowErrorData(edata);
 }
 
+static TruustOrderNote *
+make_note(const char *server, Oid role, const char *role_name, TruustSource source)
+{
+	TruustOrderNote *note = palloc0(sizeof(TruustOrderNote));
+
+	note->server = server;
+	note->role = role;
+	note->role_name = role_name;
+	note->source = source;
+	strlcpy(note->order.key.server, server, sizeof(note->order.key.server));
+	truust_order_take_role(&note->order, role, role_name);
+	return note;
+}
+
+TruustOrderNote *
+truust_orders_begin_note(const char *server, Oid role, const char *role_name, TruustSource source)
+{
+	TruustOrderNote *note = make_note(server, role, role_name, source);
+
+	note->is_new = true;
+	/* a note in a subtransaction (see note_safely) opens its own */
+	note->open = !IsolationUsesXactSnapshot() && open_tables();
+	if (note->open)
+	{
+		truust_orders_reserve();
+		truust_history_reserve();
+	}
+	return note;
+}
+
+void
+truust_orders_end_note(TruustOrderNote *note, Jsonb *resource)
+{
+	if (truust_order_read(resource, &note->says) && truust_order_says_id(&note->says, &note->id) &&
+		(note->status = truust_order_says_status(&note->says)) != NULL)
+		note_safely(note_order, note);
+	else if (note->open)
+		close_tables();
+	pfree(note);
+}
+
 void
 truust_orders_note(const char *server, Oid role, const char *role_name, Jsonb *resource,
-				   TruustSource source, TruustExpect expect)
+				   TruustSource source)
 {
-	OrderNote note = {.server = server,
-					  .role = role,
-					  .role_name = role_name,
-					  .resource = resource,
-					  .source = source,
-					  .expect = expect};
-
-	if (resource && truust_json_get_int64(resource, "id", &note.id))
-		note_safely(note_order, &note);
-	else if (expect == TRUUST_NEW_PREPARED)
-		close_tables();
+	truust_orders_end_note(make_note(server, role, role_name, source), resource);
 }
 
 /* What is to be noted of a payin or payout. */

@@ -34,13 +34,16 @@ extern void **truust_set_sorted(HTAB *set, bool (*wanted)(const void *entry), lo
 /*
  * ---- orders_write.c, orders_history.c: rows one by one, without a plan ----
  *
- * Open as the current user, false: the table is for SQL to write to; insert; close.
+ * Open as the current user, false: the table is for SQL to write to; reserve what can
+ * be before the row is known (see direct.h), or not; insert; close.
  * An order is inserted unless it is there already (false); expect_new as in direct.h.
  */
 extern bool truust_orders_open(void);
+extern void truust_orders_reserve(void);
 extern bool truust_orders_insert(const TruustOrder *order, bool expect_new);
 extern void truust_orders_close(void);
 extern bool truust_history_open(void);
+extern void truust_history_reserve(void);
 extern void truust_history_insert(TruustHistory *h);
 extern void truust_history_close(void);
 

@@ -125,6 +125,12 @@ truust_orders_open(void)
 	return truust_table_open(&orders_table, ACL_INSERT);
 }
 
+void
+truust_orders_reserve(void)
+{
+	truust_table_reserve(&orders_table);
+}
+
 bool
 truust_orders_insert(const TruustOrder *order, bool expect_new)
 {

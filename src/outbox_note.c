@@ -157,7 +157,7 @@ truust_outbox_note(TruustEnd **ends, int n)
 	}
 	if (n_orders == 1)
 		truust_orders_note(orders[0]->server, orders[0]->role_oid, orders[0]->role,
-						   orders[0]->response, TRUUST_FROM_REQUEST, TRUUST_ANYTHING);
+						   orders[0]->response, TRUUST_FROM_REQUEST);
 	else if (n_orders > 1)
 		note_batch(orders, n_orders);
 }
