@@ -5,11 +5,11 @@
  *
  * A worker waits on its latch; who commits work for it sets that latch, and
  * finds it here.  (A lock that the worker holds would not do: the lock manager
- * does not report a holder that is between transactions.)  The table is small
- * and of fixed size.  Where the library is preloaded it is asked for at server
- * start; otherwise the first process that needs it makes it in the slack that
- * every server leaves in its main segment, and where even that fails the
- * workers still poll.
+ * does not report a holder that is between transactions.)  Where the
+ * library is preloaded the table is asked for at server start, with room for as many
+ * as max_worker_processes allows; otherwise the first process that needs it makes
+ * a small one in the slack that every server leaves in its main segment, and where
+ * even that fails the workers still poll.
  *
  * All fields are protected by the table's one LWLock: shared to read and to
  * set latches, exclusive to write.  A latch is remembered by address; setting
@@ -35,7 +35,8 @@
 
 #include "slots.h"
 
-#define MAX_SLOTS 96
+#define FEW_SLOTS 96
+#define MOST_SLOTS 8192
 #define MAX_HOLDS 8
 #define MAX_ANNOUNCED 16
 
@@ -47,15 +48,16 @@ typedef struct SharedSlot
 
 typedef struct Table
 {
-	LWLock	   lock;
-	SharedSlot slots[MAX_SLOTS];
+	LWLock lock;
 	struct
 	{
 		Oid database;
 		int pid;
 	} holds[MAX_HOLDS];
-	Oid	 announced[MAX_ANNOUNCED];
-	bool all_announced; /* more than there is room for */
+	Oid		   announced[MAX_ANNOUNCED];
+	bool	   all_announced; /* more than there is room for */
+	int		   n_slots;		  /* never changes */
+	SharedSlot slots[FLEXIBLE_ARRAY_MEMBER];
 } Table;
 
 static Table *table = NULL;
@@ -65,8 +67,24 @@ static SharedSlot *own_slot = NULL;
 static bool		   wake_webhooks = false;
 static bool		   wake_requests = false;
 static bool		   announce = false;
+static bool		   preloaded = false;
 
 static shmem_startup_hook_type previous_shmem_startup = NULL;
+
+/* Twice as many as there can be workers, as one that has ended keeps its slot while there are others. */
+static int
+wanted_slots(void)
+{
+	if (!preloaded)
+		return FEW_SLOTS;
+	return Min(Max(FEW_SLOTS, 2 * max_worker_processes), MOST_SLOTS);
+}
+
+static Size
+table_size(void)
+{
+	return MAXALIGN(offsetof(Table, slots) + sizeof(SharedSlot) * wanted_slots());
+}
 
 static void
 make_table(void)
@@ -74,10 +92,11 @@ make_table(void)
 	bool found;
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	table = ShmemInitStruct("truust workers", sizeof(Table), &found);
+	table = ShmemInitStruct("truust workers", table_size(), &found);
 	if (!found)
 	{
-		memset(table, 0, sizeof(Table));
+		memset(table, 0, table_size());
+		table->n_slots = wanted_slots();
 		LWLockInitialize(&table->lock, LWLockNewTrancheId());
 	}
 	LWLockRelease(AddinShmemInitLock);
@@ -120,7 +139,7 @@ on_shmem_request(void)
 {
 	if (previous_shmem_request)
 		previous_shmem_request();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(Table)));
+	RequestAddinShmemSpace(table_size());
 }
 #endif
 
@@ -136,7 +155,7 @@ static void
 set_latches(Oid database, int kind)
 {
 	LWLockAcquire(&table->lock, LW_SHARED);
-	for (int i = 0; i < MAX_SLOTS; i++)
+	for (int i = 0; i < table->n_slots; i++)
 	{
 		SharedSlot *s = &table->slots[i];
 
@@ -187,13 +206,14 @@ void
 truust_slots_init(void)
 {
 	RegisterXactCallback(on_transaction, NULL);
-	if (!process_shared_preload_libraries_in_progress)
+	preloaded = process_shared_preload_libraries_in_progress;
+	if (!preloaded)
 		return;
 #if PG_VERSION_NUM >= 150000
 	previous_shmem_request = shmem_request_hook;
 	shmem_request_hook = on_shmem_request;
 #else
-	RequestAddinShmemSpace(MAXALIGN(sizeof(Table)));
+	RequestAddinShmemSpace(table_size());
 #endif
 	previous_shmem_startup = shmem_startup_hook;
 	shmem_startup_hook = on_shmem_startup;
@@ -203,7 +223,7 @@ truust_slots_init(void)
 static SharedSlot *
 find(Oid database, int kind, int instance)
 {
-	for (int i = 0; i < MAX_SLOTS; i++)
+	for (int i = 0; i < table->n_slots; i++)
 	{
 		SharedSlot *s = &table->slots[i];
 
@@ -219,7 +239,7 @@ find_free(void)
 {
 	SharedSlot *oldest = NULL;
 
-	for (int i = 0; i < MAX_SLOTS; i++)
+	for (int i = 0; i < table->n_slots; i++)
 	{
 		SharedSlot *s = &table->slots[i];
 
@@ -385,13 +405,14 @@ truust_slot_measured(int64 backlog, TimestampTz oldest_pending, int64 dead_lette
 TruustSlot *
 truust_slots_copy(int *n)
 {
-	TruustSlot *copy = palloc(sizeof(TruustSlot) * MAX_SLOTS);
+	bool		there = attach();
+	TruustSlot *copy = palloc(sizeof(TruustSlot) * (there ? table->n_slots : 1));
 
 	*n = 0;
-	if (!attach())
+	if (!there)
 		return copy;
 	LWLockAcquire(&table->lock, LW_SHARED);
-	for (int i = 0; i < MAX_SLOTS; i++)
+	for (int i = 0; i < table->n_slots; i++)
 		if (table->slots[i].slot.kind != 0)
 			copy[(*n)++] = table->slots[i].slot;
 	LWLockRelease(&table->lock);
@@ -419,7 +440,7 @@ truust_slots_forget(Oid database)
 	if (!attach())
 		return;
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_SLOTS; i++)
+	for (int i = 0; i < table->n_slots; i++)
 		if (table->slots[i].slot.database == database && table->slots[i].slot.pid == 0 &&
 			table->slots[i].slot.kind != TRUUST_WORKER_LAUNCHER)
 			memset(&table->slots[i], 0, sizeof(SharedSlot));
@@ -434,7 +455,7 @@ truust_slots_stop(Oid database)
 	if (!attach())
 		return 0;
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_SLOTS; i++)
+	for (int i = 0; i < table->n_slots; i++)
 	{
 		TruustSlot *slot = &table->slots[i].slot;
 
@@ -457,7 +478,7 @@ truust_slots_unstop(Oid database)
 	if (!attach())
 		return;
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_SLOTS; i++)
+	for (int i = 0; i < table->n_slots; i++)
 		if (table->slots[i].slot.database == database)
 		{
 			table->slots[i].slot.stop = false;
@@ -472,7 +493,7 @@ truust_slots_allow(Oid database)
 	if (!attach())
 		return;
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_SLOTS; i++)
+	for (int i = 0; i < table->n_slots; i++)
 		if (table->slots[i].slot.database == database)
 			table->slots[i].slot.refused = false;
 	LWLockRelease(&table->lock);

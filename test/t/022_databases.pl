@@ -170,5 +170,11 @@ $node->append_conf('postgresql.conf', 'max_worker_processes = 20');
 $node->restart;
 ok(settled_in('postgres') && settled_in('second'), 'with room again everything is done');
 
+# As many workers as max_worker_processes allows, more than a small table of them would hold.
+$t->sql('DROP DATABASE copy');
+$node->append_conf('postgresql.conf', "max_worker_processes = 120\ntruust.workers = 50\nmax_connections = 30");
+$node->restart;
+ok($t->wait_for(q{(SELECT count(*) FROM truust_status() WHERE pid IS NOT NULL) = 102}), 'a hundred workers');
+
 $node->stop;
 done_testing;
