@@ -215,9 +215,8 @@ fill_parameters(TruustSignature *signature, HeapTuple proc)
 	}
 }
 
-/* The place of a parameter, -1: there is none of this name. */
-static int
-parameter_called(const TruustSignature *signature, const char *name)
+int
+truust_endpoint_parameter(const TruustSignature *signature, const char *name)
 {
 	for (int i = 0; i < signature->n_parameters; i++)
 		if (strcmp(signature->parameters[i].name, name) == 0)
@@ -234,10 +233,10 @@ find_ids(TruustSignature *signature)
 		[TRUUST_A_PAYOUT] = "payout_id",
 	};
 
-	signature->order_id = parameter_called(signature, "order_id");
+	signature->order_id = truust_endpoint_parameter(signature, "order_id");
 	signature->resource_id = signature->resource == TRUUST_A_RESOURCE
 								 ? -1
-								 : parameter_called(signature, names[signature->resource]);
+								 : truust_endpoint_parameter(signature, names[signature->resource]);
 }
 
 static TruustResource

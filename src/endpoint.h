@@ -119,6 +119,9 @@ extern const TruustSignature *truust_endpoint_signature(const TruustEndpoint *en
 /* The same for a function's own OID (the shared SQL entry point). */
 extern const TruustSignature *truust_endpoint_signature_of(Oid function);
 
+/* The place of a parameter, -1: there is none of this name. */
+extern int truust_endpoint_parameter(const TruustSignature *signature, const char *name);
+
 /* OID of the schema that holds the extension's functions and types. */
 extern Oid truust_extension_schema(void);
 

@@ -48,15 +48,6 @@ typedef struct ListState
 
 PG_FUNCTION_INFO_V1(truust_call_set);
 
-static int
-find_parameter(const TruustSignature *signature, const char *name)
-{
-	for (int i = 0; i < signature->n_parameters; i++)
-		if (strcmp(signature->parameters[i].name, name) == 0)
-			return i;
-	return -1;
-}
-
 /* A parameter's number, or the default where it is NULL or not there; refuses what is below min. */
 static int64
 number_parameter(const ListState *list, const char *name, int64 min, int64 max, int64 otherwise)
@@ -172,8 +163,8 @@ static void
 read_arguments(ListState *list, FunctionCallInfo fcinfo)
 {
 	truust_call_arguments(fcinfo, &list->values, &list->nulls);
-	list->page_parameter = find_parameter(list->signature, "page");
-	list->per_page_parameter = find_parameter(list->signature, "per_page");
+	list->page_parameter = truust_endpoint_parameter(list->signature, "page");
+	list->per_page_parameter = truust_endpoint_parameter(list->signature, "per_page");
 	list->page = number_parameter(list, "page", 1, PG_INT64_MAX, 1);
 	list->one_page = list->page_parameter >= 0 && !list->nulls[list->page_parameter];
 	list->max_rows = number_parameter(list, "max_rows", 0, PG_INT64_MAX, -1);

@@ -362,11 +362,9 @@ truust_wire_number(const TruustSignature *signature, const Datum *values, const 
 				   const char *name, int64 min, int64 max, int64 otherwise)
 {
 	int64 value;
-	int	  i = 0;
+	int	  i = truust_endpoint_parameter(signature, name);
 
-	while (i < signature->n_parameters && strcmp(signature->parameters[i].name, name) != 0)
-		i++;
-	if (i == signature->n_parameters || nulls[i])
+	if (i < 0 || nulls[i])
 		return otherwise;
 	value = DatumGetInt64(values[i]);
 	if (value < min || value > max)
