@@ -22,11 +22,12 @@
  * outlives transactions.
  *
  * Files: outbox (the cycle), outbox_pace (when to send how much), outbox_claim
- * (rows into flights), outbox_clock (a clock that was set back), outbox_flight (flights over the wire), outbox_marker,
- * outbox_lookup and outbox_lost (finding an unknown outcome), outbox_record (answers into
- * rows), outbox_rows (claim and record without a plan), outbox_group (one after
- * the other), outbox_done (what follows an end), outbox_enqueue, outbox_operate
- * (SQL functions), outbox_query (prepared statements).
+ * (rows into flights), outbox_recover (what somebody else may have sent),
+ * outbox_clock (a clock that was set back), outbox_flight (flights over the
+ * wire), outbox_marker, outbox_lookup and outbox_lost (finding an unknown outcome),
+ * outbox_record (answers into rows), outbox_rows (claim and record without a
+ * plan), outbox_group (one after the other), outbox_done (what follows an end),
+ * outbox_enqueue, outbox_operate (SQL functions), outbox_query (prepared statements).
  *
  *-------------------------------------------------------------------------
  */
@@ -239,6 +240,8 @@ extern bool truust_outbox_claim(bool *more, long *wait);
 
 /* In a transaction: the next request of a look that goes on (verdict set if that is impossible). */
 extern void truust_outbox_continue_look(TruustFlight *flight);
+
+/* ---------------------------------------------------------------- outbox_recover.c */
 
 /* In a transaction, with no flight in hand: rows that a dead process left in flight. */
 extern bool truust_outbox_recover(void);
