@@ -231,7 +231,7 @@ sub raw
     my $socket = $self->socket_to;
 
     $socket->syswrite($bytes);
-    return join('', <$socket>) =~ m{^HTTP/1\.1 (\d+) } ? $1 : 599;
+    return join('', <$socket>) =~ m{^HTTP/1\.[01] (\d+) } ? $1 : 599;
 }
 
 sub socket_to

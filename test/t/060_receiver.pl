@@ -136,7 +136,7 @@ is(HTTP::Tiny->new->request('PUT', $receiver->url('/hooks/a'), { content => 'x' 
 $before = rows('true');
 for my $head ("Content-Length: 1\r\nContent-Length: 2", "Content-Length: 1\r\nContent-Length: 1",
     "Content-Length: 6\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-    'Transfer-Encoding: gzip, chunked', 'Transfer-Encoding: identity', 'Transfer-Encoding: chunked ', "Content-Length : 1", "Transfer-Encoding\t: chunked")
+    'Transfer-Encoding: gzip, chunked', 'Transfer-Encoding: identity', "Content-Length : 1", "Transfer-Encoding\t: chunked")
 {
     my $socket = $receiver->socket_to;
     $socket->syswrite("POST /hooks/unclear HTTP/1.1\r\nHost: x\r\nX-Truust-Token: $token\r\n$head\r\n\r\n"
