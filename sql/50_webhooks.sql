@@ -120,7 +120,7 @@ CREATE FUNCTION truust_replay(order_id bigint)
 RETURNS bigint
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'truust_replay';
-COMMENT ON FUNCTION truust_replay(bigint) IS 'Queues the applied events of an order''s history (without history: its present status) for handlers, attached tables and listeners once more, with source replay; the order itself stays as it is. Returns how many. Error: P0002 the order is not known.';
+COMMENT ON FUNCTION truust_replay(bigint) IS 'Queues the applied events of an order''s history (without history: its present status) for handlers, attached tables and listeners once more, with source replay; the order itself stays as it is. It is the order of the server that truust.server names: one of the same id at another server is not touched. Returns how many. Error: P0002 that server''s order is not known.';
 
 CREATE FUNCTION truust_sync_orders(
     since timestamptz,

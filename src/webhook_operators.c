@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "guc.h"
 #include "owner.h"
 #include "slots.h"
 #include "webhook.h"
@@ -95,9 +96,39 @@ truust_discard_webhook(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* A server other than this one that knows an order of the id, NULL if there is none. */
+static char *
+other_server(Datum id, Datum server)
+{
+	static TruustStatement select = {
+		"SELECT pg_catalog.min(k.server) FROM (SELECT o.server FROM truust.orders o WHERE o.id = "
+		"$1 "
+		"UNION ALL SELECT e.server FROM truust.events e WHERE e.order_id = $1 AND e.outcome = "
+		"'applied') AS k WHERE k.server <> $2",
+		2,
+		{INT8OID, TEXTOID}};
+	Datum values[2] = {id, server};
+
+	truust_statement_run(&select, values, NULL, 1);
+	return truust_result_text(0, 1);
+}
+
+static void
+throw_unknown_order(int64 id, const char *other)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NO_DATA_FOUND),
+			 errmsg("order " INT64_FORMAT " of server \"%s\" is not known", id, truust_server),
+			 other ? errhint("Server \"%s\" has an order of this id: set truust.server to the "
+							 "server whose order is meant.",
+							 other)
+				   : errhint("truust_sync_orders() finds the orders that Truust has.")));
+}
+
 /*
- * truust_replay(order_id): queue the history of an order for handlers, listeners and
- * attached tables once more.
+ * truust_replay(order_id): queue the history of an order of the session's account for
+ * handlers, listeners and attached tables once more.  Another account may have an order
+ * of the same id, whose handlers nobody has asked for.
  */
 Datum
 truust_replay(PG_FUNCTION_ARGS)
@@ -112,10 +143,10 @@ truust_replay(PG_FUNCTION_ARGS)
 		"'previous_status', e.previous_status, 'payin_id', e.payin_id, 'payout_id', "
 		"e.payout_id))::pg_catalog.text, "
 		"'UTF8') "
-		"FROM truust.events e WHERE e.order_id = $1 AND e.outcome = 'applied' AND e.source <> "
-		"'replay' ORDER BY e.id",
-		1,
-		{INT8OID}};
+		"FROM truust.events e WHERE e.order_id = $1 AND e.server = $2 AND e.outcome = 'applied' "
+		"AND e.source <> 'replay' ORDER BY e.id",
+		2,
+		{INT8OID, TEXTOID}};
 	static TruustStatement insert_current = {
 		"INSERT INTO truust.webhooks (server, source, order_id, body) "
 		"SELECT o.server, 'replay', o.id, pg_catalog.convert_to(pg_catalog.jsonb_build_object("
@@ -123,23 +154,21 @@ truust_replay(PG_FUNCTION_ARGS)
 		"'replay', pg_catalog.jsonb_build_object('event', truust.order_state_event(o.status), "
 		"'status', o.status, "
 		"'previous_status', o.previous_status))::pg_catalog.text, 'UTF8') "
-		"FROM truust.orders o WHERE o.id = $1 AND o.status <> '' ORDER BY o.server",
-		1,
-		{INT8OID}};
-	Datum			id = PG_GETARG_DATUM(0);
+		"FROM truust.orders o WHERE o.id = $1 AND o.server = $2 AND o.status <> ''",
+		2,
+		{INT8OID, TEXTOID}};
+	Datum			values[2] = {PG_GETARG_DATUM(0), CStringGetTextDatum(truust_server)};
 	uint64			n;
 	TruustRoleState state;
 
 	SPI_connect();
 	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
-	n = truust_statement_run(&insert, &id, NULL, 0);
+	n = truust_statement_run(&insert, values, NULL, 0);
 	if (n == 0)
-		n = truust_statement_run(&insert_current, &id, NULL, 0);
+		n = truust_statement_run(&insert_current, values, NULL, 0);
+	if (n == 0)
+		throw_unknown_order(DatumGetInt64(values[0]), other_server(values[0], values[1]));
 	truust_owner_leave(&state);
 	SPI_finish();
-	if (n == 0)
-		ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
-						errmsg("order " INT64_FORMAT " is not known", DatumGetInt64(id)),
-						errhint("truust_sync_orders() finds the orders that Truust has.")));
 	PG_RETURN_INT64((int64) n);
 }

@@ -106,6 +106,31 @@ TRUNCATE truust.events, calls;
 SELECT truust_replay(1);
 CALL truust_drain();
 SELECT event, status, previous_status, source FROM calls ORDER BY n;
+-- Of two accounts with an order of the same id, only the one that truust.server names; with history and without.
+ALTER TABLE calls ADD server text;
+CREATE OR REPLACE FUNCTION note(e truust_event) RETURNS void LANGUAGE sql AS $$ INSERT INTO calls (event, status, source, server) VALUES (e.event, e.status, e.source, e.server) $$;
+SET truust.server = 'other';
+SELECT truust_receive_webhook('{"escrow": {"id": 9, "status": "PUBLISHED"}}') > 0 AS received;
+SELECT truust_receive_webhook('{"escrow": {"id": 10, "status": "PUBLISHED"}}') > 0 AS received;
+RESET truust.server;
+SELECT truust_receive_webhook('{"escrow": {"id": 9, "status": "ACCEPTED"}}') > 0 AS received;
+CALL truust_drain();
+TRUNCATE calls;
+SELECT truust_replay(9);
+CALL truust_drain();
+SELECT event, source, server FROM calls ORDER BY n;
+\set VERBOSITY default
+SELECT truust_replay(10);
+\set VERBOSITY terse
+DELETE FROM truust.events WHERE order_id = 9;
+TRUNCATE calls;
+SELECT truust_replay(9);
+SET truust.server = 'other';
+SELECT truust_replay(9);
+SELECT truust_replay(10);
+RESET truust.server;
+CALL truust_drain();
+SELECT event, source, server FROM calls ORDER BY n;
 SELECT truust_off('*', 'note(truust_event)'), truust_off('*', 'picky(truust_event)');
 DROP FUNCTION note(truust_event);
 DROP TABLE calls;
