@@ -210,6 +210,9 @@ typedef struct TruustPayment
 	bool		   dirty; /* something is to be written */
 } TruustPayment;
 
+/* The order that a payment belongs to, where its resource says so; else 0. */
+extern int64 truust_payment_order(Jsonb *resource);
+
 /* A set of payments, and the payment in it (entered if it is not there yet). */
 extern HTAB			 *truust_payments_set(long n);
 extern TruustPayment *truust_payments_enter(HTAB *set, int64 id, const char *server);

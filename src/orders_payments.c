@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "utils/builtins.h"
 
 #include "orders_private.h"
@@ -33,9 +35,24 @@ keep_text(char **field, Jsonb *resource, const char *name)
 		*field = value;
 }
 
-/* The order that a payment belongs to, where its resource says so. */
-static int64
-order_of_payment(Jsonb *resource)
+/* The order's id in a link to it: /2.0/orders/7. */
+static bool
+read_link(Jsonb *connections, const char *name, int64 *id)
+{
+	static const char path[] = "/orders/";
+	char			 *link = connections ? truust_json_get_text(connections, name) : NULL;
+	char			 *digits = link ? strstr(link, path) : NULL;
+	char			 *end;
+
+	if (digits == NULL || !isdigit((unsigned char) digits[strlen(path)]))
+		return false;
+	errno = 0;
+	*id = strtoll(digits + strlen(path), &end, 10);
+	return errno == 0 && *end == '\0';
+}
+
+int64
+truust_payment_order(Jsonb *resource)
 {
 	static const char *const names[] = {"escrow_id", "order_id"};
 	static const char *const connected[] = {"order", "escrow"};
@@ -47,7 +64,8 @@ order_of_payment(Jsonb *resource)
 			return id;
 	for (int i = 0; i < (int) lengthof(connected); i++)
 		if (truust_json_get_int64(connections, connected[i], &id) ||
-			truust_json_get_int64(truust_json_get(connections, connected[i]), "id", &id))
+			truust_json_get_int64(truust_json_get(connections, connected[i]), "id", &id) ||
+			read_link(connections, connected[i], &id))
 			return id;
 	return 0;
 }
@@ -103,7 +121,7 @@ truust_payment_take(TruustPayment *payment, Jsonb *resource, int64 order_id)
 
 	payment->dirty = true;
 	if (order_id == 0)
-		order_id = order_of_payment(resource);
+		order_id = truust_payment_order(resource);
 	if (order_id != 0)
 		payment->order_id = order_id;
 	if (status && truust_payment_state_verdict(payment->status, status) == TRUUST_MOVE)

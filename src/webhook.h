@@ -11,6 +11,7 @@
  *	webhook_body.c		a body becomes events
  *	webhook_fetch.c		which orders of a batch must be looked at
  *	webhook_look.c		the API is asked what is true
+ *	webhook_named.c		payments that events name, which the order has others beside
  *	webhook_rest.c		whom it is not asked for a while
  *	webhook_trial.c		who is asked again, by one request first
  *	webhook_pass.c		rows that a pass over the intake leaves for the next
@@ -75,6 +76,21 @@ typedef struct TruustWebhook
 	const char *kind;			 /* DEAD: the same for everybody */
 } TruustWebhook;
 
+/*
+ * A payment that an event is about.  An order shows the last one that it has; of an earlier one the
+ * API is asked by its id.
+ */
+typedef struct TruustNamedPayment
+{
+	bool   payout;
+	int64  id;
+	bool   known;	 /* the tables have it as one of this order's */
+	Jsonb *resource; /* NULL: there is none, it is not this order's, or it was not asked for */
+	Jsonb *body;	 /* as the look's, with this payment */
+	char  *error;	 /* why there is no answer */
+	bool   later;	 /* the server, not the payment, is why */
+} TruustNamedPayment;
+
 /* What the API says of an order. */
 typedef struct TruustLook
 {
@@ -83,6 +99,8 @@ typedef struct TruustLook
 	bool		   want_payin;
 	bool		   want_payout;
 	bool		   need_payment; /* an event is about one, not only its body */
+	List		  *named;		 /* of TruustNamedPayment: those that events are about */
+	int			   n_open;		 /* questions that the named ones wait for */
 
 	bool		done;	 /* an answer that counts: found or not */
 	bool		missing; /* the API does not know the order */
@@ -166,7 +184,8 @@ extern bool truust_event_is_payment(const char *name, bool *payout);
 
 /*
  * Events in one body.  Senders put one there; each can be an order, a payin and a payout to
- * ask the API for, so it is also what one request of a stranger can cost.
+ * ask the API for, and one of these once more by the id that the event has, so it is also what
+ * one request of a stranger can cost.
  */
 #define TRUUST_MAX_EVENTS 100
 
@@ -230,6 +249,25 @@ extern bool truust_looks_are_lost(const struct TruustLooking *looking);
 
 /* Whether what the API answered is this order: it has its id, and a status. */
 extern bool truust_is_order(Jsonb *resource, int64 id);
+
+/* webhook_named.c */
+
+/* An event of the look's order is about this payment. */
+extern void truust_look_name_payment(TruustLook *look, bool payout, int64 id);
+
+/* How many there are in a set of looks; where there are any, find out which of them the tables know.  In a transaction. */
+extern int	truust_named_payments_count(HTAB *looks);
+extern void truust_named_payments_read(HTAB *looks);
+
+/* Whether a payment is to be asked for by itself: the order is there and does not show it. */
+extern bool truust_named_payment_is_needed(const TruustLook *look, const TruustNamedPayment *named);
+
+/* What the API answered; a payment that is not this order's is none. */
+extern void truust_named_payment_take(const TruustLook *look, TruustNamedPayment *named,
+									  Jsonb *resource);
+
+/* The payment that an event is about, if it was asked for by itself; else NULL. */
+extern TruustNamedPayment *truust_named_payment_of(const struct TruustEvent *event);
 
 /* A copy of an account in the current context, whose key is overwritten when that goes, by an error too. */
 extern TruustAccount *truust_account_keep(const TruustAccount *account);

@@ -354,13 +354,19 @@ name_is_borne_out(const TruustEvent *event, const char *truth)
 static bool
 is_borne_out(const TruustEvent *event, const char *truth, const char **status)
 {
-	TruustLook *look = event->look;
-	bool		payout;
+	TruustLook		   *look = event->look;
+	TruustNamedPayment *named = truust_named_payment_of(event);
+	bool				payout;
 
 	*status = NULL;
 	if (truust_event_is_payment(event->name, &payout))
-		return payout ? payment_bears_out(event, look->payout, event->payout_id, event->payout)
-					  : payment_bears_out(event, look->payin, event->payin_id, event->payin);
+	{
+		Jsonb *payment = payout ? look->payout : look->payin;
+
+		return payment_bears_out(event, named ? named->resource : payment,
+								 payout ? event->payout_id : event->payin_id,
+								 payout ? event->payout : event->payin);
+	}
 	*status = event->claim;
 	return name_is_borne_out(event, truth) &&
 		   (event->claim == NULL || order_was(look->order, event->claim, truth));
@@ -370,13 +376,16 @@ is_borne_out(const TruustEvent *event, const char *truth, const char **status)
 static void
 take_verified_ids(TruustEvent *event)
 {
-	TruustLook *look = event->look;
+	TruustLook		   *look = event->look;
+	TruustNamedPayment *named = truust_named_payment_of(event);
+	Jsonb			   *payin = named && !named->payout ? named->resource : look->payin;
+	Jsonb			   *payout = named && named->payout ? named->resource : look->payout;
 
-	if (look->payin == NULL || !truust_json_get_int64(look->payin, "id", &event->payin_id))
+	if (payin == NULL || !truust_json_get_int64(payin, "id", &event->payin_id))
 		event->payin_id = 0;
-	if (look->payout == NULL || !truust_json_get_int64(look->payout, "id", &event->payout_id))
+	if (payout == NULL || !truust_json_get_int64(payout, "id", &event->payout_id))
 		event->payout_id = 0;
-	event->body = look->body;
+	event->body = named ? named->body : look->body;
 }
 
 /*
@@ -471,6 +480,22 @@ truust_decide(TruustOutcomeSet *set, TruustWebhook *row)
 	}
 }
 
+/* What a look says of payments. */
+static void
+take_looked_at(TruustOutcomeSet *set, TruustOrder *order, const TruustLook *look)
+{
+	ListCell *lc;
+
+	take_payments(set, order, look->payin, look->payout);
+	foreach (lc, look->named)
+	{
+		TruustNamedPayment *named = lfirst(lc);
+
+		take_payments(set, order, named->payout ? NULL : named->resource,
+					  named->payout ? named->resource : NULL);
+	}
+}
+
 /*
  * Where the API has the order, unless what is known here is younger than the
  * look and further on.
@@ -491,7 +516,7 @@ settle(TruustOutcomeSet *set, TruustWebhook *row, TruustEvent *event)
 	if (is_behind(order, look, truth, true))
 		return;
 	truust_order_take_fields(order, look->order);
-	take_payments(set, order, look->payin, look->payout);
+	take_looked_at(set, order, look);
 	if (before && strcmp(before, truth) == 0)
 		return;
 	truust_order_move(order, truth);

@@ -76,7 +76,8 @@ want_look(TruustBatch *batch, HTAB *known, TruustEvent *event)
 	const char	*server = event->webhook->server;
 	TruustOrder *order = truust_orders_enter(known, event->order_id, server);
 	bool		 is_payment;
-	bool		 payout;
+	bool		 payout = false;
+	int64		 payment_id;
 
 	event->needs_look = true;
 	if (truust_order_has_digest(order, event->digest) && !truust_event_may_recur(event, order))
@@ -86,6 +87,9 @@ want_look(TruustBatch *batch, HTAB *known, TruustEvent *event)
 	event->look->want_payin |= event->payin != NULL || (is_payment && !payout);
 	event->look->want_payout |= event->payout != NULL || (is_payment && payout);
 	event->look->need_payment |= is_payment;
+	payment_id = payout ? event->payout_id : event->payin_id;
+	if (is_payment && payment_id > 0)
+		truust_look_name_payment(event->look, payout, payment_id);
 }
 
 /*
@@ -155,31 +159,51 @@ truust_fetch_prepare(TruustBatch *batch)
 												  : NULL;
 }
 
-/* A row whose order could not be looked at, or is not there. */
-static void
-finish_row(const TruustBatch *batch, TruustWebhook *row, TruustLook *look)
+/* Why an event's look says nothing of it, NULL: it does; *later: its server is why. */
+static char *
+why_not(const TruustEvent *event, bool *later)
 {
-	if (look->done && !look->missing)
+	TruustLook		   *look = event->look;
+	TruustNamedPayment *named = truust_named_payment_of(event);
+
+	*later = look->done && named ? named->later : look->later;
+	if (!look->done)
+		return psprintf("looking at the order failed: %s", look->error);
+	if (named && named->error)
+		return psprintf("looking at the %s failed: %s", named->payout ? "payout" : "payin",
+						named->error);
+	return NULL;
+}
+
+/* A row whose order, or what it says of a payment, could not be looked at; or is not there. */
+static void
+finish_row(const TruustBatch *batch, TruustWebhook *row, const TruustEvent *event)
+{
+	TruustLook *look = event->look;
+	bool		later;
+	char	   *problem = why_not(event, &later);
+
+	if (problem == NULL && !look->missing)
 		return;
-	if (look->done)
+	if (problem == NULL)
 	{
 		row->fate = TRUUST_FATE_DEAD;
 		row->kind = "the API does not know the order";
 		row->reason =
 			psprintf("server \"%s\" does not know order " INT64_FORMAT, row->server, look->key.id);
 	}
-	else if (look->later)
+	else if (later)
 		leave(batch, row);
 	else if (row->attempts + 1 >= truust_max_attempts)
 	{
 		row->fate = TRUUST_FATE_DEAD;
 		row->kind = "looking at the order failed too often";
-		row->reason = psprintf("looking at the order failed: %s", look->error);
+		row->reason = problem;
 	}
 	else
 	{
 		row->fate = TRUUST_FATE_RETRY;
-		row->reason = psprintf("looking at the order failed: %s", look->error);
+		row->reason = problem;
 		row->next_attempt_at = TimestampTzPlusMilliseconds(
 			GetCurrentTimestamp(),
 			truust_backoff(row->attempts + 1, truust_retry_delay, truust_max_retry_delay));
@@ -192,5 +216,5 @@ truust_fetch_finish(TruustBatch *batch)
 	for (int i = 0; i < batch->n; i++)
 		for (int j = 0; j < batch->rows[i].n_events; j++)
 			if (batch->rows[i].fate == TRUUST_FATE_OPEN && batch->rows[i].events[j].look)
-				finish_row(batch, &batch->rows[i], batch->rows[i].events[j].look);
+				finish_row(batch, &batch->rows[i], &batch->rows[i].events[j]);
 }

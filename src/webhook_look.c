@@ -10,6 +10,9 @@
  * and whatever waits for it just waits.  Where a role has no key, or it is
  * refused, that is so for this role's orders only.
  *
+ * A payment that an event names is asked for after its order and the payment that
+ * this shows, and only where that is another one.
+ *
  * An order is looked at with the key of the role that noted it, else, where
  * that fails too, with the one for orders that nobody noted: all keys of a server
  * are of one account at Truust.
@@ -58,7 +61,8 @@ typedef enum AskKind
 {
 	ASK_ORDER,
 	ASK_PAYIN,
-	ASK_PAYOUT
+	ASK_PAYOUT,
+	ASK_NAMED
 } AskKind;
 
 /* One request of a look. */
@@ -67,6 +71,8 @@ typedef struct Ask
 	struct TruustLooking *looking;
 	TruustLook			 *look;
 	AskKind				  kind;
+	TruustNamedPayment	 *named; /* of ASK_NAMED */
+	int64				  id;	 /* of what is asked for, or whose it is */
 	Party				 *server;
 	Party				 *account;
 	TruustWire			  wire;
@@ -280,11 +286,11 @@ choose_account(struct TruustLooking *looking, const char *server, Oid role)
 	return other->stop ? account : other;
 }
 
-static void
-add_ask(struct TruustLooking *looking, TruustLook *look, Party *account, AskKind kind,
+static Ask *
+add_ask(struct TruustLooking *looking, TruustLook *look, Party *account, AskKind kind, int64 id,
 		const char *operation)
 {
-	Datum id = Int64GetDatum(look->key.id);
+	Datum value = Int64GetDatum(id);
 	bool  isnull = false;
 	Ask	 *ask = &looking->asks[looking->n++];
 
@@ -292,15 +298,20 @@ add_ask(struct TruustLooking *looking, TruustLook *look, Party *account, AskKind
 	ask->looking = looking;
 	ask->look = look;
 	ask->kind = kind;
+	ask->id = id;
 	ask->server = find_server(looking, look->key.server);
 	ask->account = account;
 	truust_wire_build(&ask->wire, truust_endpoint_signature(truust_endpoint_find(operation)),
-					  account->account, &id, &isnull);
+					  account->account, &value, &isnull);
+	if (kind != ASK_NAMED)
+		look->n_open++;
+	return ask;
 }
 
 static void
 add_look(struct TruustLooking *looking, TruustLook *look)
 {
+	int64  id = look->key.id;
 	Party *account;
 
 	if (!looking->trial && (truust_rests(look->key.server, TRUUST_ALL_ROLES) ||
@@ -317,18 +328,37 @@ add_look(struct TruustLooking *looking, TruustLook *look)
 		look->later = true;
 		return;
 	}
-	add_ask(looking, look, account, ASK_ORDER, "get_order");
+	add_ask(looking, look, account, ASK_ORDER, id, "get_order");
 	if (look->want_payin)
-		add_ask(looking, look, account, ASK_PAYIN, "get_order_payin");
+		add_ask(looking, look, account, ASK_PAYIN, id, "get_order_payin");
 	if (look->want_payout)
-		add_ask(looking, look, account, ASK_PAYOUT, "get_order_payout");
+		add_ask(looking, look, account, ASK_PAYOUT, id, "get_order_payout");
+}
+
+/* Behind all of the others, so that what they wait for is under way. */
+static void
+add_named(struct TruustLooking *looking, TruustLook *look)
+{
+	ListCell *lc;
+
+	if (look->error)
+		return;
+	foreach (lc, look->named)
+	{
+		TruustNamedPayment *named = lfirst(lc);
+
+		add_ask(looking, look, choose_account(looking, look->key.server, look->role), ASK_NAMED,
+				named->id, named->payout ? "get_payout" : "get_payin")
+			->named = named;
+	}
 }
 
 static struct TruustLooking *
 prepare(HTAB *looks, bool quiet, bool trial)
 {
 	struct TruustLooking *looking = palloc0(sizeof(struct TruustLooking));
-	Size				  max = (Size) hash_get_num_entries(looks) * (ASK_PAYOUT + 1);
+	int					  n_named = truust_named_payments_count(looks);
+	Size				  max = (Size) hash_get_num_entries(looks) * (ASK_PAYOUT + 1) + n_named;
 	HASH_SEQ_STATUS		  scan;
 	TruustLook			 *look;
 
@@ -341,6 +371,12 @@ prepare(HTAB *looks, bool quiet, bool trial)
 	hash_seq_init(&scan, looks);
 	while ((look = hash_seq_search(&scan)) != NULL)
 		add_look(looking, look);
+	if (n_named == 0)
+		return looking;
+	truust_named_payments_read(looks);
+	hash_seq_init(&scan, looks);
+	while ((look = hash_seq_search(&scan)) != NULL)
+		add_named(looking, look);
 	return looking;
 }
 
@@ -370,13 +406,27 @@ start(Ask *ask)
 	truust_http_start(&ask->req);
 }
 
+/* What was asked for has no answer: the order, or one payment of which an event speaks. */
+static void
+fail(Ask *ask, char *error, bool later)
+{
+	if (ask->named)
+	{
+		ask->named->error = error;
+		ask->named->later |= later;
+		return;
+	}
+	ask->look->error = error;
+	ask->look->later |= later;
+}
+
 static void
 blame(Ask *ask, Party *party, const TruustAnswer *answer)
 {
 	party->stop = true;
 	party->error = answer->error;
 	party->retry_after = Max(party->retry_after, answer->retry_after);
-	ask->look->later = true;
+	fail(ask, answer->error, true);
 }
 
 static bool
@@ -422,13 +472,12 @@ static bool
 is_wanted(const Ask *ask, const TruustAnswer *answer)
 {
 	Jsonb *resource = answer->resource;
-	int64  id = ask->look->key.id;
 
 	if (answer->kind != TRUUST_OK)
 		return false;
-	if (ask->kind == ASK_ORDER)
-		return truust_is_order(resource, id);
-	return resource == NULL || is_payment_of(resource, id);
+	if (ask->kind == ASK_ORDER || (ask->kind == ASK_NAMED && resource))
+		return truust_is_order(resource, ask->id);
+	return resource == NULL || is_payment_of(resource, ask->id);
 }
 
 static bool
@@ -442,11 +491,13 @@ static bool
 shows_none(const Ask *ask, const TruustAnswer *answer)
 {
 	bool answered = answer->status >= 200 && answer->status < 300;
+	bool refused = answer->kind == TRUUST_REFUSED && answer->status != 401 && is_object(answer);
 
+	if (ask->kind == ASK_NAMED)
+		return refused || (answered && says_none(answer));
 	if (ask->look->need_payment)
 		return answered && says_none(answer);
-	return answered ||
-		   (answer->kind == TRUUST_REFUSED && answer->status != 401 && is_object(answer));
+	return answered || refused;
 }
 
 /*
@@ -470,7 +521,7 @@ has_sense(const Ask *ask, TruustAnswer *answer)
 	if (answer->kind == TRUUST_OK)
 		answer->error = psprintf("HTTP status %d with something that is not what was asked for "
 								 "(%s of " INT64_FORMAT ")",
-								 answer->status, ask->wire.endpoint->name, ask->look->key.id);
+								 answer->status, ask->wire.endpoint->name, ask->id);
 	return false;
 }
 
@@ -492,6 +543,9 @@ take_resource(Ask *ask, const TruustAnswer *answer)
 		case ASK_PAYOUT:
 			ask->look->payout = resource;
 			break;
+		case ASK_NAMED:
+			truust_named_payment_take(ask->look, ask->named, resource);
+			break;
 	}
 }
 
@@ -499,7 +553,7 @@ take_resource(Ask *ask, const TruustAnswer *answer)
 static void
 take_failure(Ask *ask, const TruustAnswer *answer)
 {
-	ask->look->error = answer->error;
+	fail(ask, answer->error, false);
 	if (answer->status == 401)
 		blame(ask, ask->account, answer);
 	else if (answer->status == 0 || answer->status == 429)
@@ -523,6 +577,7 @@ take_answer(Ask *ask)
 	TruustAnswer answer;
 	bool		 good;
 
+	ask->look->n_open -= ask->kind != ASK_NAMED;
 	truust_answer_read(&answer, &ask->wire, &ask->req);
 	good = has_sense(ask, &answer);
 	truust_stats_call(ask->wire.endpoint - truust_endpoints, !good || answer.kind != TRUUST_OK,
@@ -538,31 +593,36 @@ take_answer(Ask *ask)
 	take_resource(ask, &answer);
 }
 
-/* The next request that may be sent; those of a server or a key that fails are not. */
+/* The next request that may be sent, NULL: none yet; those of a server or a key that fails are not. */
 static Ask *
 next_ask(struct TruustLooking *looking)
 {
 	while (looking->next < looking->n)
 	{
-		Ask *ask = &looking->asks[looking->next++];
+		Ask *ask = &looking->asks[looking->next];
 
+		if (ask->named && ask->look->n_open > 0)
+			return NULL;
+		looking->next++;
+		if (ask->named && !truust_named_payment_is_needed(ask->look, ask->named))
+			continue;
 		if (!ask->server->stop && !ask->account->stop)
 			return ask;
-		ask->look->error = ask->server->stop ? ask->server->error : ask->account->error;
-		ask->look->later = true;
+		ask->look->n_open -= ask->kind != ASK_NAMED;
+		fail(ask, ask->server->stop ? ask->server->error : ask->account->error, true);
 	}
 	return NULL;
 }
 
 /* What a handler is given as the body, made of what the API says. */
 static Jsonb *
-make_body(const TruustLook *look)
+make_body(Jsonb *order, Jsonb *payin, Jsonb *payout)
 {
 	const struct
 	{
 		const char *key;
 		Jsonb	   *value;
-	} parts[] = {{"escrow", look->order}, {"payin", look->payin}, {"payout", look->payout}};
+	} parts[] = {{"escrow", order}, {"payin", payin}, {"payout", payout}};
 	JsonbParseState *state = NULL;
 	JsonbValue		*result;
 
@@ -586,6 +646,23 @@ make_body(const TruustLook *look)
 	return JsonbValueToJsonb(result);
 }
 
+/* A look that counts: bodies of what it says. */
+static void
+make_bodies(TruustLook *look)
+{
+	ListCell *lc;
+
+	look->body = make_body(look->order, look->payin, look->payout);
+	foreach (lc, look->named)
+	{
+		TruustNamedPayment *named = lfirst(lc);
+
+		if (named->resource)
+			named->body = make_body(look->order, named->payout ? look->payin : named->resource,
+									named->payout ? named->resource : look->payout);
+	}
+}
+
 /* When all is answered: which looks count. */
 void
 truust_looks_finish(struct TruustLooking *looking)
@@ -601,7 +678,7 @@ truust_looks_finish(struct TruustLooking *looking)
 			look->later = true; /* nothing but failures: not this order's fault */
 		look->done = look->error == NULL;
 		if (look->done && look->order)
-			look->body = make_body(look);
+			make_bodies(look);
 	}
 	foreach (lc, looking->parties)
 	{

@@ -294,6 +294,112 @@ is($t->sql("SELECT string_agg(event || ' ' || outcome, ', ' ORDER BY id) FROM tr
 	'payin.epg_confirmed applied, payin.epg_denied unconfirmed', '... are borne out by the status, or not');
 is($t->sql("SELECT string_agg(event, ', ') FROM heard WHERE order_id = $paid AND event LIKE 'payin%'"), 'payin.epg_confirmed', '... and handled');
 
+# A buyer whose payment failed has paid again: the first payin's event is borne out by what the API says of that payin.
+$t->sql(<<~'SQL');
+	CREATE TABLE told (n int GENERATED ALWAYS AS IDENTITY, event text, payin_id bigint, payout_id bigint, body_id text);
+	CREATE FUNCTION tell(e truust_event) RETURNS void LANGUAGE sql AS $$
+		INSERT INTO public.told (event, payin_id, payout_id, body_id)
+		SELECT e.event, e.payin_id, e.payout_id, e.body -> split_part(e.event, '.', 1) ->> 'id' WHERE e.event ~ '^pay(in|out)[.]' $$;
+	SELECT truust_on('*', 'tell(truust_event)');
+	SQL
+
+# An order with a payin that was denied and one that was confirmed.
+sub paid_twice
+{
+	my $id = $t->sql(q{SELECT id FROM truust_create_order('Paid twice', 10)});
+	$t->sim(POST => "orders/$id/pay", { outcome => $_ }) for 'denied', 'confirmed';
+	my ($first, $last) = sort { $a <=> $b } map { $_->{id} } grep { $_->{order_id} == $id } @{ $t->sim(GET => 'rows?kind=payins')->{rows} };
+	return ($id, $first, $last);
+}
+
+# An event of a payment of the order.
+sub payment
+{
+	my ($order, $payment, $event, $status) = @_;
+	my ($kind) = $event =~ /^(\w+)[.]/;
+	$t->sql(qq{SELECT truust_receive_webhook('[{"escrow": {"id": "$order"}, "$kind": {"id": $payment, "status": "$status"}}]', '$event')});
+	return;
+}
+
+sub payments
+{
+	my ($order) = @_;
+	return $t->sql("SELECT string_agg(concat_ws(' ', event, outcome, payin_id, payout_id), ', ' ORDER BY id) FROM truust.events WHERE order_id = $order AND event ~ '^pay(in|out)[.]'");
+}
+
+my ($twice, $denied, $confirmed) = paid_twice();
+my ($other, undef, $others) = paid_twice();
+clear();
+$t->sql(q{SELECT truust_pause('webhooks')});
+payment($twice, $denied, 'payin.denied', 'DENIED');
+payment($twice, $denied, 'payin.created', 'CREATED');
+payment($twice, $confirmed, 'payin.confirmed', 'CONFIRMED');
+payment($twice, $denied, 'payin.confirmed', 'CONFIRMED');
+payment($twice, $others, 'payin.confirmed', 'CONFIRMED');
+payment($twice, 999_999_999, 'payin.confirmed', 'CONFIRMED');
+$t->sql(q{SELECT truust_resume('webhooks')});
+ok($t->wait_for($EMPTY), 'events of two payins of one order, and of others');
+is(payments($twice), "payin.denied applied $denied, payin.created applied $denied, payin.confirmed applied $confirmed, "
+	. "payin.confirmed unconfirmed $denied, payin.confirmed unconfirmed $others, payin.confirmed unconfirmed 999999999",
+	'... are what the API says of each, if it is this order\'s');
+is($t->sql('SELECT string_agg(concat_ws(\' \', event, payin_id, body_id), \', \' ORDER BY n) FROM told'),
+	"payin.denied $denied $denied, payin.created $denied $denied, payin.confirmed $confirmed $confirmed", '... handlers hear of the payin that it is');
+is($t->sql("SELECT string_agg(concat_ws(' ', id, status), ', ' ORDER BY id) FROM truust.payins WHERE order_id = $twice"), "$denied DENIED, $confirmed CONFIRMED",
+	'... and so does the table');
+is(join(' ', map { $t->calls($_) } qw(getOrder getOrderPayin getPayin)), '1 1 3', '... with one request for the order, its payin, and each other one');
+clear();
+payment($other, $others, 'payin.confirmed', 'CONFIRMED');
+ok($t->wait_for($EMPTY), 'an event of the payin that the order shows');
+is($t->calls('getPayin'), 0, '... costs nothing more');
+
+# Where the API does not say whose a payin is, the table does.
+for my $case ([ 1, 'applied' ], [ 0, 'unconfirmed' ])
+{
+	my ($known, $outcome) = @$case;
+	my ($id, $first) = paid_twice();
+
+	$t->sql("INSERT INTO truust.payins (id, server, order_id) VALUES ($first, 'truust', $id)") if $known;
+	$t->sim(POST => 'rules', { operation => 'getPayin', do => 'status', status => 200, body => qq({"data":{"id":$first,"status":"DENIED"}}) });
+	payment($id, $first, 'payin.denied', 'DENIED');
+	ok($t->wait_for($EMPTY), 'a payin of which the API does not say whose it is');
+	is(payments($id), "payin.denied $outcome $first", "... is $outcome");
+	no_rules();
+}
+
+# A payin that links to its order is noted with it, whatever the call names.
+my ($linked, $link) = paid_twice();
+$t->sql("SELECT truust_sync_payin($link)");
+is($t->sql("SELECT order_id FROM truust.payins WHERE id = $link"), $linked, 'a payin is known to be its order\'s by the link to it');
+
+# Without an answer the event waits, and those of other orders do not; what is refused is as good as not there.
+for my $case ([ 500, '{}', 'applied' ], [ 503, '<html>', 'applied' ], [ 403, '{"message":"No."}', 'unconfirmed' ])
+{
+	my ($status, $body, $outcome) = @$case;
+	my ($id, $first, $last) = paid_twice();
+
+	$t->sim(POST => 'rules', { operation => 'getPayin', do => 'status', status => $status, body => $body, times => 0 });
+	payment($id, $first, 'payin.denied', 'DENIED');
+	payment($other, $others, "payin.confirmed", "CREATED");
+	if ($outcome eq 'applied')
+	{
+		ok($t->wait_for("EXISTS (SELECT FROM truust.webhooks WHERE order_id = $id AND error ~ 'looking at the payin failed: HTTP status $status')"), "$status for a payin: its event waits");
+		ok($t->wait_for("NOT EXISTS (SELECT FROM truust.webhooks WHERE order_id = $other)"), '... and nothing else');
+		no_rules();
+	}
+	ok($t->wait_for($EMPTY), "$status for a payin");
+	is(payments($id), "payin.denied $outcome $first", "... is $outcome");
+	no_rules();
+}
+
+# The same of payouts.
+my ($sold) = orders(1, 'RELEASED');
+$t->sim(POST => 'rules', { operation => 'getOrderPayout', do => 'status', status => 200, body => '{"data":{"id":8,"status":"CREATED"}}' });
+$t->sim(POST => 'rules', { operation => 'getPayout', do => 'status', status => 200, body => qq({"data":{"id":7,"status":"DENIED","connections":{"order":"https://api.truust.io/2.0/orders/$sold"}}}) });
+payment($sold, 7, 'payout.denied', 'DENIED');
+ok($t->wait_for($EMPTY), 'an event of an earlier payout');
+is(payments($sold), 'payout.denied applied 7', '... is applied');
+no_rules();
+
 # An order that is blocked by now was where it was before.
 my ($blocked) = orders(1, 'PUBLISHED');
 move('ACCEPTED', $blocked);
