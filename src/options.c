@@ -59,6 +59,7 @@ PG_FUNCTION_INFO_V1(truust_fdw_validator);
 
 /* How names and keys tell the environment. */
 #define SANDBOX_SUFFIX "-sandbox"
+#define KEY_START "sk_"
 #define SANDBOX_KEY "sk_stage_"
 #define PRODUCTION_KEY "sk_production_"
 
@@ -399,14 +400,27 @@ check_options_together(List *options, Oid catalog)
 						errhint("Drop one of them.")));
 }
 
-/*
- * A statement that fails is written to the server's log; one that holds a key
- * must not be, nor one where the key or a password stands in the wrong place.
- */
-static void
-hide_statement(void *arg)
+bool
+truust_options_hold_key(List *options)
+{
+	ListCell *lc;
+
+	foreach (lc, options)
+	{
+		DefElem *def = (DefElem *) lfirst(lc);
+
+		if (def->arg != NULL && (strcmp(def->defname, "secret_key") == 0 ||
+								 strncmp(defGetString(def), KEY_START, strlen(KEY_START)) == 0))
+			return true;
+	}
+	return false;
+}
+
+void
+truust_options_hide_statement(void *arg)
 {
 	errhidestmt(true);
+	errhidecontext(true);
 }
 
 /*
@@ -417,7 +431,8 @@ truust_fdw_validator(PG_FUNCTION_ARGS)
 {
 	List				*options = untransformRelOptions(PG_GETARG_DATUM(0));
 	Oid					 catalog = PG_GETARG_OID(1);
-	ErrorContextCallback callback = {.previous = error_context_stack, .callback = hide_statement};
+	ErrorContextCallback callback = {.previous = error_context_stack,
+									 .callback = truust_options_hide_statement};
 	ListCell			*lc;
 
 	error_context_stack = &callback;

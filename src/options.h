@@ -9,6 +9,8 @@
 #ifndef TRUUST_OPTIONS_H
 #define TRUUST_OPTIONS_H
 
+#include "nodes/pg_list.h"
+
 #define TRUUST_API_VERSION_PATH "/2.0"
 #define TRUUST_DEFAULT_CONNECT_TIMEOUT 5000	 /* ms */
 #define TRUUST_DEFAULT_REQUEST_TIMEOUT 30000 /* ms */
@@ -41,5 +43,16 @@ extern TruustEnvironment truust_environment_of_url(const char *url);
  * it), or NULL if it can.
  */
 extern const char *truust_key_problem(const char *key);
+
+/* Whether the options of a statement hold a key, in its place or in a wrong one. */
+extern bool truust_options_hold_key(List *options);
+
+/*
+ * For an ErrorContextCallback.  A statement that fails is written to the
+ * server's log, and so is the one that a function was executing; one that
+ * holds a key must not be, nor one where the key or a password stands in the
+ * wrong place.
+ */
+extern void truust_options_hide_statement(void *arg);
 
 #endif /* TRUUST_OPTIONS_H */

@@ -1,13 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * utility.c
- *		Commands that the workers must know of.
+ *		Commands that the workers must know of, or the log must not.
  *
  * DROP DATABASE, ALTER DATABASE ... RENAME or SET TABLESPACE, and CREATE DATABASE
  * from a template want nobody connected to the database.  Its workers go
  * first, and come back if it is still there.  COMMIT PREPARED wakes the workers, because
  * the session that prepared is not the one that commits.  Roles that the
- * extension works for stay (roles.c).
+ * extension works for stay (roles.c).  A statement that holds a key is kept out
+ * of the log when it fails before its options are looked at: the mapping exists
+ * already, or the server does not.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +25,7 @@
 
 #include "compat.h"
 #include "launcher.h"
+#include "options.h"
 #include "roles.h"
 #include "slots.h"
 
@@ -90,13 +93,38 @@ wake_workers(void)
 		truust_slots_announce_now();
 }
 
+/* The options of a command that may be given a key. */
+static List *
+options_of(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_CreateUserMappingStmt:
+			return castNode(CreateUserMappingStmt, statement)->options;
+		case T_AlterUserMappingStmt:
+			return castNode(AlterUserMappingStmt, statement)->options;
+		case T_CreateForeignServerStmt:
+			return castNode(CreateForeignServerStmt, statement)->options;
+		case T_AlterForeignServerStmt:
+			return castNode(AlterForeignServerStmt, statement)->options;
+		default:
+			return NIL;
+	}
+}
+
 static void
 run(TRUUST_UTILITY_PARAMETERS)
 {
+	ErrorContextCallback hidden = {.previous = error_context_stack,
+								   .callback = truust_options_hide_statement};
+
+	if (truust_options_hold_key(options_of(pstmt->utilityStmt)))
+		error_context_stack = &hidden;
 	if (previous_utility)
 		previous_utility(TRUUST_UTILITY_ARGUMENTS);
 	else
 		standard_ProcessUtility(TRUUST_UTILITY_ARGUMENTS);
+	error_context_stack = hidden.previous;
 }
 
 static void

@@ -115,6 +115,26 @@ $node->restart;
 $node->safe_psql('postgres', q{SET ROLE by_file; SELECT truust_enqueue('update_order', '{"order_id": 7, "name": "Lamp"}')});
 ok($node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM truust.requests WHERE state IN ('queued', 'sending'))}),
 	'a deferred request ends');
+
+# A statement that carries a key and fails: for what its options say, and before anybody has looked at them.
+my @MISTAKES = (
+	"CREATE USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (secret_key '$KEY{catalog}')",
+	"CREATE USER MAPPING FOR CURRENT_USER SERVER nowhere OPTIONS (secret_key '$KEY{catalog}')",
+	"CREATE USER MAPPING FOR nobody SERVER truust OPTIONS (secret_key '$KEY{catalog}')",
+	"ALTER USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (secret_key '$KEY{catalog}')",
+	"ALTER USER MAPPING FOR CURRENT_USER SERVER truust OPTIONS (SET secret_key '$KEY{catalog}\t')",
+	"ALTER USER MAPPING FOR onlooker SERVER truust OPTIONS (SET secret_key '$KEY{catalog}')",
+	"CREATE SERVER truust FOREIGN DATA WRAPPER truust OPTIONS (environment '$KEY{catalog}')",
+	"ALTER SERVER truust OPTIONS (SET environment '$KEY{catalog}')");
+for my $mistake (@MISTAKES)
+{
+	for my $statement ($mistake, "DO \$do\$ BEGIN EXECUTE \$\$$mistake\$\$; END \$do\$")
+	{
+		my ($out, $err) = $node->run('SET log_statement = none', 'SET log_min_messages = error', 'SET log_min_error_statement = error',
+			'SET debug_print_plan = off', 'SET log_duration = off', $statement);
+		like($err, qr/ERROR/, 'a statement that carries a key fails');
+	}
+}
 $node->stop;
 my $log = slurp_file($node->logfile);
 like($log, qr/DEBUG:.*\n(?s:.*)truust_get_order/, 'the log is loud');
