@@ -159,15 +159,17 @@ fact_of_outcome(TruustOutcome outcome, bool maybe_sent)
 	return "failed";
 }
 
-/* What became of the request, for DETAIL: a write's fate is always said. */
+/* What became of the request, for DETAIL: a write's fate is always said, a read's where there is no whole answer. */
 static const char *
-fate_of_request(bool maybe_sent, bool is_write)
+fate_of_request(int sqlstate, bool maybe_sent, bool is_write)
 {
 	if (!maybe_sent)
 		return " The request was not sent.";
 	if (is_write)
 		return " The request was sent and may have been executed.";
-	return "";
+	return sqlstate == ERRCODE_CONNECTION_FAILURE
+			   ? " The request was sent; executed or not, it changes nothing."
+			   : "";
 }
 
 static const char *
@@ -197,16 +199,17 @@ truust_throw_outcome(const char *operation, TruustOutcome outcome, const char *c
 {
 	char	   *words = truust_without_secrets(cause && cause[0] ? cause : "no cause is known");
 	const char *hint = hint_of_outcome(outcome, maybe_sent, is_write);
+	int			sqlstate = truust_sqlstate_of_outcome(outcome, maybe_sent);
 	char		last = words[strlen(words) - 1];
 
 	if (words[0] >= 'a' && words[0] <= 'z')
 		words[0] += 'A' - 'a';
 
-	ereport(ERROR, (errcode(truust_sqlstate_of_outcome(outcome, maybe_sent)),
-					errmsg("%s %s", operation, fact_of_outcome(outcome, maybe_sent)),
-					errdetail_internal("%s%s%s", words, last == '.' ? "" : ".",
-									   fate_of_request(maybe_sent, is_write)),
-					hint ? errhint("%s", hint) : 0));
+	ereport(ERROR,
+			(errcode(sqlstate), errmsg("%s %s", operation, fact_of_outcome(outcome, maybe_sent)),
+			 errdetail_internal("%s%s%s", words, last == '.' ? "" : ".",
+								fate_of_request(sqlstate, maybe_sent, is_write)),
+			 hint ? errhint("%s", hint) : 0));
 	pg_unreachable();
 }
 
@@ -223,7 +226,7 @@ truust_throw_status(const char *operation, int status, const char *words, bool i
 		hint = hint_of_outcome(row->sqlstate == ERRCODE_CONNECTION_FAILURE ? TRUUST_LOST
 																		   : TRUUST_MALFORMED,
 							   true, is_write);
-		fate = fate_of_request(true, is_write);
+		fate = fate_of_request(row->sqlstate, true, is_write);
 	}
 	ereport(ERROR, (errcode(row->sqlstate), errmsg("%s %s", operation, row->fact),
 					errdetail_internal("%s%s%s", words,
