@@ -142,7 +142,8 @@ for my $head ("Content-Length: 1\r\nContent-Length: 2", "Content-Length: 1\r\nCo
     $socket->syswrite("POST /hooks/unclear HTTP/1.1\r\nHost: x\r\nX-Truust-Token: $token\r\n$head\r\n\r\n"
             . "1\r\na\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
     my $answers = join '', <$socket>;
-    like($answers, qr{^HTTP/1\.1 400 }, 'unclear: ' . $head =~ s/\r\n/, /r =~ s/\t/\\t/r);
+    # newer versions of libmicrohttpd refuse an encoding that they lack by themselves, with 501
+    like($answers, qr{^HTTP/1\.1 (400|501) }, 'unclear: ' . $head =~ s/\r\n/, /r =~ s/\t/\\t/r);
     unlike($answers, qr/"status"/, '... and what follows is no request');
 }
 # or no answer: older versions of libmicrohttpd end the connection themselves
