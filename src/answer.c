@@ -260,22 +260,31 @@ truust_answer_is_known(Jsonb *resource, const char *const *identity)
 	return false;
 }
 
-/* What is wrong with a resource that has none of the fields by which it would be known. */
+/* What is wrong with an answer, and what it says instead where it says something. */
 static char *
-describe_stranger(Jsonb *resource, const char *const *fields)
+with_words(const char *fault, const TruustAnswer *answer)
 {
-	StringInfoData text;
 	StringInfoData words;
 
-	initStringInfo(&text);
 	initStringInfo(&words);
+	if (answer->whole && JB_ROOT_IS_OBJECT(answer->whole))
+		read_json_words(answer->whole, &words, &words);
+	if (words.len == 0 && answer->resource && JB_ROOT_IS_OBJECT(answer->resource))
+		read_json_words(answer->resource, &words, &words);
+	return shown(words.len > 0 ? psprintf("%s, and says: %s", fault, words.data) : fault);
+}
+
+/* What is wrong with a resource that has none of the fields by which it would be known. */
+static char *
+describe_stranger(const TruustAnswer *answer, const char *const *fields)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
 	appendStringInfoString(&text, "the answer is not a resource: it has no ");
 	for (int i = 0; fields[i]; i++)
 		appendStringInfo(&text, "%s\"%s\"", i > 0 ? " or " : "", fields[i]);
-	read_json_words(resource, &words, &words);
-	if (words.len > 0)
-		appendStringInfo(&text, ", and says: %s", words.data);
-	return shown(text.data);
+	return with_words(text.data, answer);
 }
 
 static char *
@@ -303,7 +312,7 @@ describe_nonsense(const TruustHttpRequest *req, const char *problem)
  * Why a 2xx answer is none to what was asked, whoever gave it; NULL: it is
  * one.  What a write asks for is a resource that can be told from others: {} says
  * as little of what became of a request as no answer.  A read may leave out what
- * it likes, as long as it says something of the resource (see json_tuple.c).
+ * it likes, as long as it says something of the resource (see truust_answer_check_read()).
  */
 static char *
 find_fault(const TruustAnswer *answer, const TruustWire *wire, const TruustHttpRequest *req)
@@ -316,14 +325,14 @@ find_fault(const TruustAnswer *answer, const TruustWire *wire, const TruustHttpR
 				   : pstrdup("the answer is empty");
 	if (wire->wanted == TRUUST_WANTS_LIST &&
 		(resource == NULL || !JB_ROOT_IS_ARRAY(resource) || JB_ROOT_IS_SCALAR(resource)))
-		return pstrdup("the answer holds no list");
+		return with_words("the answer holds no list", answer);
 	if (wire->wanted != TRUUST_WANTS_RESOURCE)
 		return NULL;
 	if (resource == NULL || !JB_ROOT_IS_OBJECT(resource))
-		return pstrdup("the answer is not a resource: it is not a JSON object");
+		return with_words("the answer is not a resource: it is not a JSON object", answer);
 	return wire->identity == NULL || truust_answer_is_known(resource, wire->identity)
 			   ? NULL
-			   : describe_stranger(resource, wire->identity);
+			   : describe_stranger(answer, wire->identity);
 }
 
 void
@@ -358,4 +367,17 @@ truust_answer_read(TruustAnswer *answer, const TruustWire *wire, const TruustHtt
 		answer->kind = TRUUST_UNKNOWN;
 		answer->resource = NULL;
 	}
+}
+
+void
+truust_answer_check_read(TruustAnswer *answer, const TruustWire *wire)
+{
+	if (answer->kind != TRUUST_OK || wire->known_by == NULL ||
+		wire->wanted != TRUUST_WANTS_RESOURCE || answer->resource == NULL ||
+		truust_answer_is_known(answer->resource, wire->known_by) ||
+		!truust_json_says_nothing(answer->resource))
+		return;
+	answer->kind = TRUUST_UNKNOWN;
+	answer->error = describe_stranger(answer, wire->known_by);
+	answer->resource = NULL;
 }

@@ -137,12 +137,13 @@ throw_failure(TruustCall *call, const TruustAnswer *answer)
 							 is_write);
 	if (answer->status >= 400)
 		truust_throw_status(operation, answer->status, answer->error, is_write);
-	truust_throw_outcome(
-		operation, TRUUST_MALFORMED,
-		answer->status >= 200 && answer->status < 300
-			? with_status(answer->status, answer->error)
-			: psprintf("answered with HTTP status %d, which is not followed", answer->status),
-		true, is_write);
+	truust_throw_outcome(operation, TRUUST_MALFORMED,
+						 answer->status >= 200 && answer->status < 300
+							 ? with_status(answer->status, answer->error)
+							 : psprintf("answered with HTTP status %d, which is not followed%s%s",
+										answer->status, answer->message ? ", and says: " : "",
+										answer->message ? answer->message : ""),
+						 true, is_write);
 }
 
 /* The caller's part of what a call brings: its errors, too, say which of many it was. */
@@ -167,6 +168,7 @@ finish(TruustCall *call, TruustAnswer *answer)
 	bool again;
 
 	truust_answer_read(answer, call->wire, &call->req);
+	truust_answer_check_read(answer, call->wire);
 	again = answer->kind != TRUUST_OK && pause_for_repeat(call, answer);
 	if (!again)
 		truust_stats_call(call->wire->endpoint - truust_endpoints, answer->kind != TRUUST_OK,

@@ -42,6 +42,12 @@ extern void truust_answer_read(TruustAnswer *answer, const TruustWire *wire,
 							   const TruustHttpRequest *req);
 
 /*
+ * For who gives the answer to a read away as a row: one that is empty, or has
+ * the words of an error and nothing by which the resource would be known, is none.
+ */
+extern void truust_answer_check_read(TruustAnswer *answer, const TruustWire *wire);
+
+/*
  * A whole call in the foreground: repeats what is safe to repeat within
  * request_timeout in all, raises the errors of the interface's table.  Returns
  * the resource that the answer holds, NULL where there is none; *whole, unless

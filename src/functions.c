@@ -132,7 +132,7 @@ static void
 throw_empty_answer(const TruustSignature *signature)
 {
 	truust_throw_outcome(psprintf("truust_%s", signature->endpoint->name), TRUUST_MALFORMED,
-						 "the answer is empty", true, signature->is_write);
+						 "HTTP status 204: the answer is empty", true, signature->is_write);
 }
 
 /*

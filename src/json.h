@@ -73,6 +73,9 @@ extern void truust_json_get_fields(const Jsonb *object, const char *const *names
 extern HeapTuple truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation,
 									  bool is_write);
 
+/* Whether an object that has no known field is none: empty, or the words of whatever answered in the API's place. */
+extern bool truust_json_says_nothing(Jsonb *object);
+
 /* Append len bytes (server's encoding) as a JSON string literal in UTF-8. */
 extern void truust_json_append_string(StringInfo buf, const char *str, int len);
 

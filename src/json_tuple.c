@@ -294,12 +294,11 @@ throw_no_resource(const RowContext *row, const char *problem)
 						 row->is_write);
 }
 
-/* An object without any known field: whether it is empty, or words of whatever answered in the API's place. */
-static bool
-says_nothing(Jsonb *resource)
+bool
+truust_json_says_nothing(Jsonb *object)
 {
-	return JB_ROOT_COUNT(resource) == 0 || truust_json_get(resource, "message") ||
-		   truust_json_get(resource, "error") || truust_json_get(resource, "errors");
+	return JB_ROOT_COUNT(object) == 0 || truust_json_get(object, "message") ||
+		   truust_json_get(object, "error") || truust_json_get(object, "errors");
 }
 
 HeapTuple
@@ -313,7 +312,8 @@ truust_json_to_tuple(Jsonb *resource, TupleDesc desc, const char *operation, boo
 		throw_no_resource(&row, "it is not a JSON object");
 
 	memset(nulls, true, sizeof(bool) * desc->natts);
-	if (read_columns(column_map(desc), &row, values, nulls) == 0 && says_nothing(resource))
+	if (read_columns(column_map(desc), &row, values, nulls) == 0 &&
+		truust_json_says_nothing(resource))
 		throw_no_resource(&row, "it has none of the fields of one");
 	/* whatever the API may call raw, here it is the whole */
 	values[desc->natts - 1] = JsonbPGetDatum(resource);

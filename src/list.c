@@ -98,7 +98,8 @@ add_rows(ListState *list, Jsonb *rows)
 
 	if (rows == NULL || !JB_ROOT_IS_ARRAY(rows) || JB_ROOT_IS_SCALAR(rows))
 		truust_throw_outcome(psprintf("truust_%s", list->signature->endpoint->name),
-							 TRUUST_MALFORMED, "the answer holds no list", true, false);
+							 TRUUST_MALFORMED, "HTTP status 204: the answer holds no list", true,
+							 false); /* of any other status it would not have come so far */
 	it = JsonbIteratorInit(&rows->root);
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
 	{

@@ -38,6 +38,7 @@ typedef struct TruustWire
 	size_t				  body_len;
 	TruustWanted		  wanted;
 	const char *const	 *identity; /* static; NULL: a read, or no resource is wanted */
+	const char *const *known_by; /* static; the same of a read too, which may come without them */
 } TruustWire;
 
 /*

@@ -304,7 +304,7 @@ for my $body ('[]', '{}', '{"message":"ok"}', '{"data":null}', '{"data":[]}', '{
 	is(($sim->count('createOrder'))[0], $before + 1, "$body: sent once");
 	next if $body =~ /"id":[^7]|uuid/; # a read may lack the id; what it says is read or refused as what it is
 	answer(getOrder => $body);
-	fails('SELECT truust_get_order(7)', '08P01', '(?:HTTP status 200: t|T)he answer is not a resource: (?!.*may have been executed).*HINT:  Check base_url', "$body instead of an order");
+	fails('SELECT truust_get_order(7)', '08P01', 'HTTP status 200: the answer is not a resource: (?!.*may have been executed).*HINT:  Check base_url', "$body instead of an order");
 	answer(getOrder => $body);
 	fails('SELECT truust_get_orders(ARRAY[7])', '08P01', 'he answer is not a resource.*CONTEXT:  request GET /orders/7\n', "$body instead of one of many orders");
 	next if $body =~ /^\[|\[\]|\[\{/;
@@ -323,6 +323,27 @@ answer(getOrder => '{"data":{"status":"DRAFT"}}');
 is(value('SELECT id IS NULL, status FROM truust_get_order(7)'), 't|DRAFT', 'a read without an id: what it says is read, the rest is NULL');
 answer(createOrder => '{"message":"Accepted, sk_stage_of_a_made_up_account"}');
 fails(q{SELECT truust_create_order('a', 1)}, '08P01', 'it has no "id", and says: Accepted, sk_\\*\\*\\*\\.', 'what it says instead');
+for my $words ('{"message":"Down for an hour"}', '{"data":null,"message":"Down for an hour"}', '{"data":{"error":"Down for an hour"}}',
+	'{"status":"down","message":"Down for an hour"}')
+{
+	answer(getOrder => $words);
+	fails('SELECT truust_get_order(7)', '08P01', 'HTTP status 200: .*, and says: Down for an hour\\.\n.*CONTEXT:  request GET /orders/7\n',
+		"$words: a read is told what the API says instead of an order");
+	answer(listOrders => $words);
+	fails('SELECT truust_list_orders()', '08P01', 'HTTP status 200: the answer holds no list, and says: Down for an hour\\.\n',
+		"$words: so is a list");
+}
+answer(getOrder => '{"id":7,"message":"Deprecated"}');
+is(value('SELECT id FROM truust_get_order(7)'), 7, 'words beside a resource are no error');
+for my $case ([ listOrders => 'truust_list_orders()' ], [ getOrder => 'truust_get_orders(ARRAY[7])' ])
+{
+	$sim->rule(operation => $case->[0], do => 'status', status => 204);
+	fails("SELECT $case->[1]", '08P01', 'HTTP status 204: the answer', "$case->[1]: nothing instead of rows");
+	$sim->no_rules;
+}
+$sim->rule(operation => 'getOrder', do => 'status', status => 307, body => '{"message":"Moved"}');
+fails('SELECT truust_get_order(7)', '08P01', 'HTTP status 307, which is not followed, and says: Moved\\.', 'what a redirection says');
+$sim->no_rules;
 answer(createCustomer => '{"data":{"uuid":"u"}}');
 is(value(q{SELECT uuid FROM truust_create_customer('a')}), 'u', 'a uuid is enough where there is one');
 answer(updateAccount => '{"message":"ok"}');
