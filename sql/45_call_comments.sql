@@ -700,7 +700,7 @@ API: listVerificationDocuments, GET /verifications/{verification_uuid}/documents
 COMMENT ON FUNCTION truust_upload_verification_document IS 'Adds a document to a legal check (KYC).
 - verification_uuid: uuid of the verification
 - type: what the document proves: IDENTITY_PROOF, ADDRESS_PROOF, REGISTRATION_PROOF, ARTICLES_OF_ASSOCIATION, SHAREHOLDER_DECLARATION, TAX_VERIFICATION, BUSINESS_ADMINISTRATOR_ID, COMPANY_REGISTRATION_PROOF or BANK_VERIFICATION
-- content: a picture (JPG or PNG) in base64: encode(bytes, ''base64''); 10 MB are no trouble
+- content: a picture (JPG or PNG) in base64, with its kind in front as the API''s own example has it: ''data:image/jpeg;base64,'' || translate(encode(bytes, ''base64''), chr(10), ''''); 10 MB are no trouble
 - extra: JSON object of further fields for the body, for what is newer than this extension
 
 Errors: 22023 where the API does not take the picture.
@@ -717,7 +717,7 @@ COMMENT ON FUNCTION truust_update_verification_document IS 'Puts another file in
 - verification_uuid: uuid of the verification
 - document_uuid: uuid of the document
 - type: what the document proves: IDENTITY_PROOF, ADDRESS_PROOF, REGISTRATION_PROOF, ARTICLES_OF_ASSOCIATION, SHAREHOLDER_DECLARATION, TAX_VERIFICATION, BUSINESS_ADMINISTRATOR_ID, COMPANY_REGISTRATION_PROOF or BANK_VERIFICATION
-- content: a picture or a PDF in base64: encode(bytes, ''base64'')
+- content: a picture or a PDF in base64, with its kind in front: ''data:application/pdf;base64,'' || translate(encode(bytes, ''base64''), chr(10), '''')
 - extra: JSON object of further fields for the body, for what is newer than this extension
 
 Errors: 22023 where the API does not take the file.
