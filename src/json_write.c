@@ -78,6 +78,20 @@ throw_not_finite(const char *parameter, const char *what)
 					errhint("Give a finite value, or NULL to leave it out.")));
 }
 
+/*
+ * A year has four digits in JSON's dates, and there is none before the first:
+ * "0044-03-15 BC" would be read as another day, if at all.
+ */
+static void
+check_year(const char *parameter, const char *text)
+{
+	if (strspn(text, "0123456789") != 4 || strstr(text, " BC") != NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid value for parameter \"%s\": %s", parameter, text),
+						errdetail("Its year cannot be sent. Nothing was sent."),
+						errhint("Give a day from year 1 to 9999, or NULL to leave it out.")));
+}
+
 static void
 append_numeric(StringInfo buf, Datum value, const char *parameter)
 {
@@ -98,6 +112,7 @@ append_time(StringInfo buf, Datum value, Oid type, const char *parameter)
 						: TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)))
 		throw_not_finite(parameter, "infinity");
 	JsonEncodeDateTime(text, value, type, type == TIMESTAMPTZOID ? &utc : NULL);
+	check_year(parameter, text);
 	appendStringInfo(buf, "\"%s\"", text);
 }
 

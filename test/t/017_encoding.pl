@@ -121,6 +121,11 @@ fails(q{SELECT truust_create_order('Bicycle', 'Infinity')}, '22023', 'parameter 
 fails(q{SELECT truust_create_order('Bicycle', '-Infinity')}, '22023', 'parameter "value": -Infinity') if $numeric_is_infinite;
 fails(q{SELECT truust_create_bundle('Link', expiration => 'infinity')}, '22023', 'parameter "expiration": infinity');
 fails(q{SELECT * FROM truust_list_orders(date_begin => '-infinity')}, '22023', 'parameter "date_begin": infinity');
+for my $day ('0044-03-15 BC', '10000-01-01')
+{
+	fails("SELECT truust_create_bundle('Link', expiration => '$day')", '22023', 'parameter "expiration": .*Its year cannot be sent', "a time in $day");
+	fails("SELECT * FROM truust_list_orders(date_end => '$day')", '22023', "parameter \"date_end\": $day", "the day $day");
+}
 is(($sim->count)[0], $before, 'and nothing of it was sent');
 
 # ------------------------------------------------------------------ times
