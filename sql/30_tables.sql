@@ -35,7 +35,7 @@ CREATE TABLE truust.homes (
 -- Without a key, and yet to be changed where somebody publishes all tables.
 ALTER TABLE truust.homes REPLICA IDENTITY FULL;
 COMMENT ON TABLE truust.homes IS 'Where this data has lived. A row of another place that nobody has adopted means that the data was restored or copied: everything waits until truust_resume().';
-COMMENT ON COLUMN truust.homes.system_identifier IS 'cluster; 0: rows came before the home that they had';
+COMMENT ON COLUMN truust.homes.system_identifier IS 'cluster; 0: a row came with a time of its own, before the home that it had if it is of a dump, or by somebody''s INSERT';
 COMMENT ON COLUMN truust.homes.home IS 'drawn anew by each CREATE EXTENSION';
 COMMENT ON COLUMN truust.homes.adopted_at IS 'when truust_resume() accepted that the data moved away from there';
 

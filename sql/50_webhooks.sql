@@ -14,7 +14,7 @@ CREATE FUNCTION truust.arrival()
 RETURNS trigger
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'truust_arrival';
-COMMENT ON FUNCTION truust.arrival() IS 'Trigger of truust.requests and truust.orders (truust.intake() does it for truust.webhooks): a row that was not made here and now is one of a dump; with the first of them the database waits for truust_resume().';
+COMMENT ON FUNCTION truust.arrival() IS 'Trigger of truust.requests and truust.orders (truust.intake() does it for truust.webhooks): a row that was not made here and now is one of a dump; with the first of them the database waits for truust_resume(), and a warning says so. It holds for a row that somebody inserts with a time of its own, too.';
 
 CREATE TRIGGER arrival BEFORE INSERT ON truust.orders
     FOR EACH ROW EXECUTE FUNCTION truust.arrival('noted_at');

@@ -56,7 +56,7 @@ CREATE FUNCTION truust.pause_reason(what text)
 RETURNS text
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'truust_pause_reason_sql';
-COMMENT ON FUNCTION truust.pause_reason(text) IS 'Why webhooks or requests wait: paused (truust_pause), restored (the data came from elsewhere); NULL if they do not.';
+COMMENT ON FUNCTION truust.pause_reason(text) IS 'Why webhooks or requests wait: paused (truust_pause), restored (the data came from elsewhere, or a row was inserted with a time of its own, as by a restore); NULL if they do not.';
 
 CREATE FUNCTION truust_status(
     OUT database name,
@@ -103,7 +103,7 @@ AS $$
       LEFT JOIN here AS h ON h.kind = a.kind AND d.datname = current_database()
      ORDER BY d.datname, a.kind DESC, a.instance
 $$;
-COMMENT ON FUNCTION truust_status() IS 'One row for each worker of the cluster, and for the workers that this database should have. state: starting, idle, working, failing, stopped, paused (truust_pause), restored (waits for truust_resume). backlog, oldest_pending, dead_letters and uncertain_requests are counted now for this database, and as last measured by the worker for others, up to 50,000.';
+COMMENT ON FUNCTION truust_status() IS 'One row for each worker of the cluster, and for the workers that this database should have. state: starting, idle, working, failing, stopped, paused (truust_pause), restored (the data came from elsewhere, or a row was inserted with a time of its own: waits for truust_resume). backlog, oldest_pending, dead_letters and uncertain_requests are counted now for this database, and as last measured by the worker for others, up to 50,000.';
 
 CREATE FUNCTION truust.stats_rows(
     OUT kind text,

@@ -12,7 +12,9 @@
  * pg_restore loads tables in parallel, the largest first: requests may be there
  * long before the row that tells.  So each of the tables that work comes from
  * looks at what is inserted, and the first row that was not made here and now
- * adds a home of nowhere in its own transaction.
+ * adds a home of nowhere in its own transaction.  Such a row may also be somebody's
+ * own INSERT; nothing in it tells, since a copy need not have all columns, and so
+ * that one waits too, with a warning that says why.
  *
  *-------------------------------------------------------------------------
  */
@@ -108,8 +110,26 @@ is_our_own(void)
 	return (context & SECURITY_LOCAL_USERID_CHANGE) && user == truust_owner();
 }
 
-/* Add a home of nowhere, if the data is at home so far. */
+/* To who inserts the row, be it a restore or a person, and into the log. */
 static void
+warn_of_arrival(const char *table, const char *time_column)
+{
+	ereport(
+		WARNING,
+		(errmsg("webhooks and deferred requests of this database wait for truust_resume() as "
+				"soon as this transaction is committed"),
+		 errdetail("A row came into truust.%s with a %s of its own, as those of a dump do: the "
+				   "data may be a copy, whose original is at work elsewhere.",
+				   table, time_column),
+		 errhint("Leave it so in a copy. If you have inserted the row yourself, or this database "
+				 "takes over for good: SELECT truust_resume('webhooks'), "
+				 "truust_resume('requests'). A row that is inserted without %s makes nothing wait.",
+				 time_column),
+		 errhidecontext(true))); /* it has the row of a COPY */
+}
+
+/* Add a home of nowhere, if the data is at home so far. */
+static bool
 doubt_home(void)
 {
 	static TruustStatement insert = {"INSERT INTO truust.homes (system_identifier, database_oid) "
@@ -118,13 +138,15 @@ doubt_home(void)
 									 {TEXTOID, INT8OID, OIDOID}};
 	Datum				   values[3] = {CStringGetTextDatum("")};
 	TruustRoleState		   state;
+	bool				   added;
 
 	place_here(&values[1]);
 	SPI_connect();
 	truust_owner_enter(&state, TRUUST_OWNER_QUERIES);
-	truust_statement_run(&insert, values, NULL, 0);
+	added = truust_statement_run(&insert, values, NULL, 0) > 0;
 	truust_owner_leave(&state);
 	SPI_finish();
+	return added;
 }
 
 void
@@ -141,7 +163,8 @@ truust_note_arrival(Relation rel, HeapTuple row, const char *time_column)
 		(TransactionIdIsValid(noted_xid) && noted_xid == GetTopTransactionIdIfAny() &&
 		 noted_subxid == GetCurrentSubTransactionId()))
 		return;
-	doubt_home();
+	if (doubt_home())
+		warn_of_arrival(RelationGetRelationName(rel), time_column);
 	noted_xid = GetTopTransactionId();
 	noted_subxid = GetCurrentSubTransactionId();
 }
@@ -214,11 +237,14 @@ truust_pause(PG_FUNCTION_ARGS)
 static void
 adopt(const char *other)
 {
-	static TruustStatement keep_other = {"INSERT INTO truust.pauses (what, reason, role) VALUES "
-										 "($1, 'restored or copied data', session_user) "
-										 "ON CONFLICT (what) DO NOTHING",
-										 1,
-										 {TEXTOID}};
+	static TruustStatement keep_other = {
+		"INSERT INTO truust.pauses (what, reason, role) SELECT $1, CASE WHEN EXISTS (SELECT FROM "
+		"truust.homes h WHERE h.adopted_at IS NULL AND h.system_identifier <> 0 AND "
+		"(h.system_identifier, h.database_oid) <> ($2, $3)) THEN 'restored or copied data' "
+		"ELSE 'rows with a time of their own were inserted, by a restore or by hand' END, "
+		"session_user ON CONFLICT (what) DO NOTHING",
+		3,
+		{TEXTOID, INT8OID, OIDOID}};
 	static TruustStatement leave_homes = {
 		"UPDATE truust.homes SET adopted_at = pg_catalog.now() WHERE adopted_at IS NULL", 0, {0}};
 	/* what is queued may have been sent there, even if nothing was at work yet when the dump was taken */
@@ -228,13 +254,13 @@ adopt(const char *other)
 		"INSERT INTO truust.homes (system_identifier, database_oid) VALUES ($1, $2)",
 		2,
 		{INT8OID, OIDOID}};
-	Datum values[2] = {CStringGetTextDatum(other)};
+	Datum values[3] = {CStringGetTextDatum(other)};
 
+	place_here(&values[1]);
 	truust_statement_run(&keep_other, values, NULL, 0);
 	truust_statement_run(&leave_homes, NULL, NULL, 0);
 	truust_statement_run(&forget_place, NULL, NULL, 0);
-	place_here(values);
-	truust_statement_run(&move_in, values, NULL, 0);
+	truust_statement_run(&move_in, &values[1], NULL, 0);
 }
 
 /*

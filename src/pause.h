@@ -15,7 +15,7 @@
  * A row is about to be inserted into one of the tables that work comes from.
  * Was it made elsewhere or before, as one of a dump is?  Such a row has a time
  * of its own in the column that is named, and is not inserted by the extension.
- * The data then counts as restored from the same commit on.
+ * The data then counts as restored from the same commit on, of which a warning tells.
  */
 extern void truust_note_arrival(Relation rel, HeapTuple row, const char *time_column);
 

@@ -172,6 +172,29 @@ SELECT count(*) FILTER (WHERE adopted_at IS NULL) AS homes FROM truust.homes;
 DELETE FROM truust.homes WHERE adopted_at IS NOT NULL;
 DELETE FROM truust.request_places;
 DROP PUBLICATION regress_truust_all;
+-- So it is when somebody inserts a row with a time of its own, who is told; not without one, nor by changing it.
+INSERT INTO truust.orders (id, server, status) VALUES (41, 'truust', 'PUBLISHED');
+UPDATE truust.orders SET noted_at = '2020-01-01' WHERE id = 41;
+SELECT count(*) FROM truust_status() WHERE database = current_database() AND state = 'restored';
+\set VERBOSITY default
+INSERT INTO truust.orders (id, server, status, noted_at) VALUES (42, 'truust', 'PUBLISHED', '2020-01-01'), (43, 'truust', 'PUBLISHED', '2020-01-01');
+INSERT INTO truust.orders (id, server, status, noted_at) VALUES (44, 'truust', 'PUBLISHED', '2020-01-01');
+\set VERBOSITY terse
+SELECT worker, state FROM truust_status() WHERE database = current_database() ORDER BY worker;
+SELECT truust_resume('webhooks');
+SELECT what, reason FROM truust.pauses;
+SELECT truust_resume('requests');
+SELECT count(*) FROM truust_status() WHERE database = current_database() AND state = 'restored';
+\set VERBOSITY default
+BEGIN;
+COPY truust.requests (operation, role, server, created_at) FROM stdin;
+get_order	somebody	truust	2020-01-01
+\.
+ROLLBACK;
+\set VERBOSITY terse
+SELECT count(*) FROM truust_status() WHERE database = current_database() AND state = 'restored';
+DELETE FROM truust.homes WHERE adopted_at IS NOT NULL;
+DELETE FROM truust.request_places;
 SELECT c.relname AS cannot_be_published FROM pg_class c
  WHERE c.relnamespace = 'truust'::regnamespace AND c.relkind = 'r' AND c.relreplident <> 'f' AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary);
 --
