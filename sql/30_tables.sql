@@ -74,7 +74,7 @@ CREATE INDEX orders_unfinished ON truust.orders (watch_from) WHERE NOT finished;
 COMMENT ON TABLE truust.orders IS 'Last known state of each order, from write calls, webhooks and looks at the API.';
 COMMENT ON COLUMN truust.orders.id IS 'the order''s id at Truust';
 COMMENT ON COLUMN truust.orders.server IS 'foreign server (account and environment) that the order lives at';
-COMMENT ON COLUMN truust.orders.status IS 'status as Truust spells it; empty: no event has said it yet';
+COMMENT ON COLUMN truust.orders.status IS 'status as Truust spells it; the empty string, which is no status: none is known yet (with webhook_trust body, an order of which only events without a status came). Handlers, listeners and attached tables get null, or keep what they have';
 COMMENT ON COLUMN truust.orders.previous_status IS 'status before the last change';
 COMMENT ON COLUMN truust.orders.finished IS 'whether no further change is expected';
 COMMENT ON COLUMN truust.orders.value IS 'amount in units of the currency (not in cents)';

@@ -45,7 +45,7 @@ CREATE FUNCTION truust.order_state_verdict(status text, told text)
 RETURNS text
 LANGUAGE C IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'truust_order_state_verdict_sql';
-COMMENT ON FUNCTION truust.order_state_verdict(text, text) IS 'What an order with a status (NULL: not known yet) does when it is told another: move, stay or stale. A status that is not known here moves.';
+COMMENT ON FUNCTION truust.order_state_verdict(text, text) IS 'What an order with a status (NULL or empty: not known yet) does when it is told another: move, stay or stale. A status that is not known here moves.';
 
 CREATE FUNCTION truust.payment_state_verdict(status text, told text)
 RETURNS text
@@ -57,7 +57,7 @@ CREATE FUNCTION truust.order_state_event(status text)
 RETURNS text
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'truust_order_state_event_sql';
-COMMENT ON FUNCTION truust.order_state_event(text) IS 'Name of the event of an order''s arriving at a status.';
+COMMENT ON FUNCTION truust.order_state_event(text) IS 'Name of the event of an order''s arriving at a status; NULL for an empty one, which is none.';
 
 CREATE FUNCTION truust.event_name(sent_as text)
 RETURNS text
@@ -120,7 +120,7 @@ CREATE FUNCTION truust_replay(order_id bigint)
 RETURNS bigint
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'truust_replay';
-COMMENT ON FUNCTION truust_replay(bigint) IS 'Queues the applied events of an order''s history (without history: its present status) for handlers, attached tables and listeners once more, with source replay; the order itself stays as it is. It is the order of the server that truust.server names: one of the same id at another server is not touched. Returns how many. Error: P0002 that server''s order is not known.';
+COMMENT ON FUNCTION truust_replay(bigint) IS 'Queues the applied events of an order''s history (without history: its present status) for handlers, attached tables and listeners once more, with source replay; the order itself stays as it is. It is the order of the server that truust.server names: one of the same id at another server is not touched. Returns how many (0: it has no history and no status). Error: P0002 that server''s order is not known.';
 
 CREATE FUNCTION truust_sync_orders(
     since timestamptz,

@@ -69,6 +69,15 @@ current_status(const TruustAttachment *attachment, int64 id)
 	return truust_result_text(0, 1);
 }
 
+/* The order's status as the answer told it; an empty one is none. */
+static char *
+status_of(const TruustAttachedOrder *order)
+{
+	char *status = truust_json_get_text(order->order, "status");
+
+	return status && *status ? status : NULL;
+}
+
 /* The order's id, if the answer told it. */
 static bool
 id_of(const TruustAttachedOrder *order, int64 *id)
@@ -135,8 +144,7 @@ add_order(Fill *fill, const TruustAttachment *attachment, const TruustAttachedOr
 	status = current_status(attachment, id);
 	truust_column_add(&fill->keys, JsonbPGetDatum(order->row), false);
 	truust_column_add_int64(&fill->ids, id);
-	truust_column_add_text(&fill->statuses,
-						   status ? status : truust_json_get_text(order->order, "status"));
+	truust_column_add_text(&fill->statuses, status ? status : status_of(order));
 	truust_column_add_text(&fill->links, truust_json_get_text(order->order, "buyer_link"));
 	fill->orders[fill->keys.n - 1] = order;
 }

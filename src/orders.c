@@ -258,7 +258,7 @@ truust_order_says_id(const TruustOrderSays *says, int64 *id)
 char *
 truust_order_says_status(const TruustOrderSays *says)
 {
-	return truust_json_text(&says->fields[SAYS_STATUS]);
+	return truust_known_status(truust_json_text(&says->fields[SAYS_STATUS]));
 }
 
 /* What does not fit its column is left out. */

@@ -123,7 +123,7 @@ typedef struct TruustOrder
 	bool		notify_tables; /* attached tables are to be told the status */
 } TruustOrder;
 
-/* A status of the table; NULL: none was told yet (events of an order may say none). */
+/* A status of the table or of an answer; NULL: none was told (events of an order may say none). */
 extern char *truust_known_status(char *stored);
 
 /* An empty set of orders. */

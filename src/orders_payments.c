@@ -117,7 +117,7 @@ truust_payment_verdict(const TruustPayment *payment, const char *status)
 void
 truust_payment_take(TruustPayment *payment, Jsonb *resource, int64 order_id)
 {
-	char *status = truust_json_get_text(resource, "status");
+	char *status = truust_known_status(truust_json_get_text(resource, "status"));
 
 	payment->dirty = true;
 	if (order_id == 0)

@@ -17,10 +17,11 @@ PG_FUNCTION_INFO_V1(truust_payment_state_verdict_sql);
 PG_FUNCTION_INFO_V1(truust_order_state_event_sql);
 
 /* An argument as text, NULL for a null. */
+/* A status, NULL for what the table of orders has where none is known. */
 static char *
-text_argument(FunctionCallInfo fcinfo, int i)
+status_argument(FunctionCallInfo fcinfo, int i)
 {
-	return PG_ARGISNULL(i) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(i));
+	return PG_ARGISNULL(i) ? NULL : truust_known_status(text_to_cstring(PG_GETARG_TEXT_PP(i)));
 }
 
 /*
@@ -29,12 +30,12 @@ text_argument(FunctionCallInfo fcinfo, int i)
 Datum
 truust_order_state_verdict_sql(PG_FUNCTION_ARGS)
 {
-	char *to = text_argument(fcinfo, 1);
+	char *to = status_argument(fcinfo, 1);
 
 	if (to == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(
-		truust_verdict_name(truust_order_state_verdict(text_argument(fcinfo, 0), to))));
+		truust_verdict_name(truust_order_state_verdict(status_argument(fcinfo, 0), to))));
 }
 
 /*
@@ -43,12 +44,12 @@ truust_order_state_verdict_sql(PG_FUNCTION_ARGS)
 Datum
 truust_payment_state_verdict_sql(PG_FUNCTION_ARGS)
 {
-	char *to = text_argument(fcinfo, 1);
+	char *to = status_argument(fcinfo, 1);
 
 	if (to == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(
-		truust_verdict_name(truust_payment_state_verdict(text_argument(fcinfo, 0), to))));
+		truust_verdict_name(truust_payment_state_verdict(status_argument(fcinfo, 0), to))));
 }
 
 /*
@@ -57,7 +58,9 @@ truust_payment_state_verdict_sql(PG_FUNCTION_ARGS)
 Datum
 truust_order_state_event_sql(PG_FUNCTION_ARGS)
 {
-	char *status = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *status = status_argument(fcinfo, 0);
 
+	if (status == NULL)
+		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(truust_order_event_name(status)));
 }

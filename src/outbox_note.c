@@ -94,7 +94,7 @@ note_together(TruustEnd **ends, int n)
 	truust_column_init(&ids, INT8OID, n);
 	for (int i = 0; i < n; i++)
 	{
-		statuses[i] = truust_json_get_text(ends[i]->response, "status");
+		statuses[i] = truust_known_status(truust_json_get_text(ends[i]->response, "status"));
 		if (statuses[i] == NULL || !truust_json_get_int64(ends[i]->response, "id", &order_ids[i]))
 			return false;
 		(void) truust_orders_enter(set, order_ids[i], ends[i]->server);

@@ -113,6 +113,16 @@ other_server(Datum id, Datum server)
 	return truust_result_text(0, 1);
 }
 
+/* Whether an order is known, be it without anything to replay. */
+static bool
+is_known(Datum *values)
+{
+	static TruustStatement select = {
+		"SELECT FROM truust.orders o WHERE o.id = $1 AND o.server = $2", 2, {INT8OID, TEXTOID}};
+
+	return truust_statement_run(&select, values, NULL, 1) > 0;
+}
+
 static void
 throw_unknown_order(int64 id, const char *other)
 {
@@ -166,7 +176,7 @@ truust_replay(PG_FUNCTION_ARGS)
 	n = truust_statement_run(&insert, values, NULL, 0);
 	if (n == 0)
 		n = truust_statement_run(&insert_current, values, NULL, 0);
-	if (n == 0)
+	if (n == 0 && !is_known(values))
 		throw_unknown_order(DatumGetInt64(values[0]), other_server(values[0], values[1]));
 	truust_owner_leave(&state);
 	SPI_finish();

@@ -131,6 +131,19 @@ SELECT truust_replay(10);
 RESET truust.server;
 CALL truust_drain();
 SELECT event, source, server FROM calls ORDER BY n;
+-- An order of which no status is known: handlers get none, and without history there is nothing to replay.
+CREATE OR REPLACE FUNCTION note(e truust_event) RETURNS void LANGUAGE sql AS $$ INSERT INTO calls (event, status, previous_status, source, server)
+  VALUES (e.event, e.status, e.previous_status, e.source, (SELECT quote_literal(o.status) FROM truust.orders o WHERE o.id = e.order_id)) $$;
+TRUNCATE calls;
+SELECT truust_receive_webhook('{"escrow": {"id": 11}}', 'SomethingNew') > 0 AS received;
+CALL truust_drain();
+SELECT truust_replay(11);
+CALL truust_drain();
+SELECT event, status, previous_status, source, server AS known FROM calls ORDER BY n;
+SELECT event, status, previous_status FROM history WHERE order_id = 11;
+DELETE FROM truust.events WHERE order_id = 11;
+SELECT truust_replay(11);
+SELECT count(*) FROM truust.webhooks;
 SELECT truust_off('*', 'note(truust_event)'), truust_off('*', 'picky(truust_event)');
 DROP FUNCTION note(truust_event);
 DROP TABLE calls;

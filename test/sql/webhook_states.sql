@@ -27,6 +27,9 @@ SELECT coalesce(a, '(none)') AS status, string_agg(CASE truust.payment_state_ver
 -- The event of arriving at a status.
 SELECT status, truust.order_state_event(status) FROM states WHERE status IS NOT NULL ORDER BY n;
 SELECT length(truust.order_state_event(repeat('LONG', 1000)));
+-- What truust.orders has where no status is known is none.
+SELECT truust.order_state_event('') IS NULL AS event, truust.order_state_verdict('', 'DRAFT') AS first, truust.order_state_verdict('DRAFT', '') IS NULL AS told,
+       truust.payment_state_verdict('CREATED', '') IS NULL AS told_payment;
 -- Names of events, as senders spell them.
 SELECT sent_as, truust.event_name(sent_as) AS name FROM unnest(ARRAY[
     'order.published', 'OrderPublished', 'EscrowPublished', 'Order Published', 'order-published', 'order_published', 'ORDER_PUBLISHED',

@@ -103,6 +103,7 @@ is(noted($ids[1]), $drafted, 'an extension that was dropped and made again withi
 for my $case (
 	[ 'refused', { do => 'status', status => 422 } ],
 	[ 'of no status', { do => 'garbage', body => '{"data": {"id": 77}}' } ],
+	[ 'of an empty status', { do => 'garbage', body => '{"data": {"id": 77, "status": ""}}' } ],
 	[ 'of no use', { do => 'garbage', body => '{"data": []}' } ])
 {
 	my ($name, $rule) = @$case;
@@ -113,6 +114,22 @@ for my $case (
 		'ALTER TABLE truust.orders ADD COLUMN mine text', 'ALTER TABLE truust.events ADD COLUMN mine text', $create, 'ROLLBACK', $create);
 	is($err, '', "an order that is $name leaves nothing open");
 	like($out, qr/^0\n\d+\n\d+$/, '... nor locked, and the next ones are made');
+	$sim->no_rules;
+}
+
+# An empty status is none: what is known stays.
+{
+	my $known = value($create);
+	my $payin = value("SELECT id FROM truust_create_payin($known, 'REDSYS_V2')");
+	my $before = noted($known);
+
+	$sim->rule(operation => 'updateOrder', times => 1, do => 'status', status => 200, body => qq({"data": {"id": $known, "status": ""}}));
+	value("SELECT truust_update_order($known, tag => 'c')");
+	is(noted($known), $before, 'an answer with an empty status moves no order');
+	is(value('SELECT count(*) FROM truust.orders WHERE id = 77'), 0, '... and makes none known');
+	$sim->rule(operation => 'syncPayin', times => 1, do => 'status', status => 200, body => qq({"data": {"id": $payin, "status": ""}}));
+	value("SELECT truust_sync_payin($payin)");
+	is(value("SELECT status FROM truust.payins WHERE id = $payin"), 'CREATED', '... and no payin');
 	$sim->no_rules;
 }
 

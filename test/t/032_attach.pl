@@ -349,6 +349,16 @@ $t->sql(q{UPDATE truust.requests SET done_state = 'done' WHERE done_state = 'dea
 $t->sql('ALTER SYSTEM RESET truust.max_attempts');
 $t->sql('SELECT pg_reload_conf()');
 
+# An order of which no status is known: the column has none, and keeps what it has.
+$t->sim(POST => 'rules', { operation => 'createOrder', do => 'status', status => 200, body => '{"data": {"id": 900001, "status": ""}}' });
+$t->sql(q{INSERT INTO shop.orders (title, total) VALUES ('Without a status', 1)});
+ok($t->settled, 'an order without a status');
+is($t->sql(q{SELECT truust_id, payment_status IS NULL FROM shop.orders WHERE title = 'Without a status'}), '900001|t', '... has none in its row');
+$t->sim(DELETE => 'rules');
+$t->sql(q{SELECT truust_receive_webhook('{"escrow": {"id": 900001}}'::text, 'SomethingNew')});
+ok($t->wait_for(q{EXISTS (SELECT FROM truust.orders WHERE id = 900001 AND status = '')}), '... nor in truust.orders');
+is($t->sql(q{SELECT payment_status IS NULL FROM shop.orders WHERE truust_id = 900001}), 't', '... and its row has null');
+
 # An enum that lacks a status, met by a webhook: the event is a dead letter, other orders go on, and it is retried after the fix.
 $t->sql(<<~'SQL');
 	CREATE TYPE shop.status AS ENUM ('DRAFT', 'PUBLISHED');
