@@ -16,8 +16,7 @@ PG_FUNCTION_INFO_V1(truust_order_state_verdict_sql);
 PG_FUNCTION_INFO_V1(truust_payment_state_verdict_sql);
 PG_FUNCTION_INFO_V1(truust_order_state_event_sql);
 
-/* An argument as text, NULL for a null. */
-/* A status, NULL for what the table of orders has where none is known. */
+/* An argument, NULL also for what the table of orders has where none is known. */
 static char *
 status_argument(FunctionCallInfo fcinfo, int i)
 {

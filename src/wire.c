@@ -239,7 +239,7 @@ truust_wire_build(TruustWire *wire, const TruustSignature *signature, const Truu
 	wire->endpoint = signature->endpoint;
 	wire->wanted = wanted_by(signature);
 	wire->identity = signature->is_write ? signature->identity : NULL;
-	wire->known_by = signature->identity;
+	wire->known_by = signature->is_write ? NULL : signature->identity;
 	wire->url = url.data;
 	build_body(wire, signature, values, nulls);
 }

@@ -38,7 +38,8 @@ typedef struct TruustWire
 	size_t				  body_len;
 	TruustWanted		  wanted;
 	const char *const	 *identity; /* static; NULL: a read, or no resource is wanted */
-	const char *const *known_by; /* static; the same of a read too, which may come without them */
+	const char *const *
+		known_by; /* static; the same of a read, which may leave them out if it says anything else; NULL: a write */
 } TruustWire;
 
 /*
