@@ -37,9 +37,9 @@ typedef struct TruustWire
 	char				 *body; /* NULL: none */
 	size_t				  body_len;
 	TruustWanted		  wanted;
-	const char *const	 *identity; /* static; NULL: a read, or no resource is wanted */
-	const char *const *
-		known_by; /* static; the same of a read, which may leave them out if it says anything else; NULL: a write */
+	/* static, fields of which an answer's resource has one: */
+	const char *const *identity; /* of a write; NULL: a read, or no resource is wanted */
+	const char *const *known_by; /* of a read, unless it says anything else */
 } TruustWire;
 
 /*
