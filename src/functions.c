@@ -135,36 +135,26 @@ throw_empty_answer(const TruustSignature *signature)
 						 "HTTP status 204: the answer is empty", true, signature->is_write);
 }
 
-/*
- * The result type's row description, looked up once for each call site.
- */
-static TupleDesc
-result_desc(FunctionCallInfo fcinfo, Oid type)
-{
-	if (fcinfo->flinfo->fn_extra == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-
-		fcinfo->flinfo->fn_extra = lookup_rowtype_tupdesc_copy(type, -1);
-		MemoryContextSwitchTo(old);
-	}
-	return (TupleDesc) fcinfo->flinfo->fn_extra;
-}
-
 /* A resource as the result that the signature declares; endpoint: what was called for it. */
 static Datum
 single_result(FunctionCallInfo fcinfo, const TruustSignature *signature,
 			  const TruustEndpoint *endpoint, Jsonb *resource)
 {
+	TupleDesc desc;
+	HeapTuple tuple;
+
 	if (signature->result_type == VOIDOID)
 		PG_RETURN_VOID();
 	if (resource == NULL)
 		PG_RETURN_NULL(); /* done, and there is nothing to say of it */
 	if (signature->result_type == JSONBOID)
 		PG_RETURN_JSONB_P(resource);
-	return HeapTupleGetDatum(
-		truust_json_to_tuple(resource, result_desc(fcinfo, signature->result_type), endpoint->name,
-							 strcmp(endpoint->method, "GET") != 0));
+	/* not kept for the call site, of which a loop makes a new one for each call */
+	desc = lookup_rowtype_tupdesc(signature->result_type, -1);
+	tuple =
+		truust_json_to_tuple(resource, desc, endpoint->name, strcmp(endpoint->method, "GET") != 0);
+	ReleaseTupleDesc(desc);
+	return HeapTupleGetDatum(tuple);
 }
 
 /*
