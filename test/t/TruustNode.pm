@@ -117,16 +117,17 @@ sub interrupt
 	local $ENV{PGAPPNAME} = 'victim';
 	my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $script ],
 		'>', \$out, '2>', \$err);
-	my $waits = q{SELECT pid FROM pg_stat_activity WHERE application_name = 'victim' AND wait_event_type = 'Extension'};
+	my $victim = q{SELECT pid FROM pg_stat_activity WHERE application_name = 'victim'};
 
 	delete $ENV{PGAPPNAME};
-	$node->poll_query_until('postgres', "SELECT EXISTS ($waits)") or die 'the call does not wait';
+	$node->poll_query_until('postgres', "SELECT EXISTS ($victim AND wait_event_type = 'Extension')") or die 'the call does not wait';
 	for (1 .. 3000)
 	{
 		last if $reached->();
 		Time::HiRes::sleep(0.01);
 	}
-	my $ms = $node->safe_psql('postgres', "SELECT let_go(pid, '$how') FROM ($waits) victim");
+	# it may be at work for a moment, as on a part of an answer
+	my $ms = $node->safe_psql('postgres', "SELECT let_go(pid, '$how') FROM ($victim) victim");
 	$session->finish;
 	chomp $out;
 	return ($ms, $out, $err);
