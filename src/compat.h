@@ -146,6 +146,7 @@
 #define truust_update_indexes(rri, slot, estate, which)                                            \
 	(!(which) ? (void) 0 : (void) ExecInsertIndexTuples(slot, estate, false, NULL, NIL))
 #endif
+
 /* 16: more than one page may be asked for */
 #if PG_VERSION_NUM >= 160000
 #define truust_buffer_for_row(rel, size, visibility_map)                                           \

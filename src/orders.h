@@ -34,9 +34,9 @@ extern TruustSource truust_source_of(const char *name);
  * Note an order that a write call or a deferred request returned, in the
  * current transaction, through the state machine.  resource: the order as the
  * API gave it (without an id it is ignored).  role: whose call it was, role_name:
- * what that role is, or was, called.  Runs
- * with the rights of the owner of truust.orders whoever calls.  Writes a row
- * of truust.events (source 'call' or 'request') if the status is new.  Sends
+ * what that role is, or was, called.  Runs with the rights of the owner of
+ * truust.orders whoever calls.  Writes a row of truust.events (source 'call' or
+ * 'request') if the status is new.  Sends
  * no NOTIFY (the caller may want PREPARE TRANSACTION).  In a read-only
  * transaction, or where a concurrent change stands in the way of the
  * transaction's isolation, it notes nothing: the call was made, an error here would
@@ -49,7 +49,7 @@ extern void truust_orders_note(const char *server, Oid role, const char *role_na
  * The same in two steps for an order that nobody knows yet (where somebody does,
  * that costs a dead row): before the answer, while the API is at work on it, all
  * that can be done without it; then the note.  Both in the same subtransaction;
- * server and role_name are kept until the second.
+ * server and role_name must stay until the second, which frees the note.
  */
 typedef struct TruustOrderNote TruustOrderNote;
 
